@@ -1,0 +1,179 @@
+package scan
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Paths is a set of wanted paths. Build it once with Add; after that it may be used by many goroutines.
+type Paths struct {
+	nodes []node // nodes[0] is the document itself
+	names []string
+}
+
+type node struct {
+	path     int32 // number of the path that ends here, -1 for none
+	parent   int32
+	key      string
+	children []child
+	byKey    map[string]int // index into children, once there are many
+}
+
+type child struct {
+	key  string
+	node int32
+}
+
+// fewChildren is how many children are looked through one by one; beyond it a map is faster.
+const fewChildren = 8
+
+// NewPaths returns an empty set.
+func NewPaths() *Paths { return &Paths{nodes: []node{{path: -1}}} }
+
+// Add wants the value below these keys, from the outside in, and returns the path's number. The same path gives the
+// same number; no key at all is the document itself. A key with a dot in it is several steps.
+func (p *Paths) Add(keys ...string) int {
+	at := int32(0)
+	for _, key := range keys {
+		for step := range strings.SplitSeq(key, ".") {
+			at = p.addChild(at, step)
+		}
+	}
+	n := &p.nodes[at]
+	if n.path < 0 {
+		n.path = int32(len(p.names))
+		p.names = append(p.names, p.name(at))
+	}
+	return int(n.path)
+}
+
+// Len returns how many paths are wanted; their numbers are below it.
+func (p *Paths) Len() int { return len(p.names) }
+
+// Name returns a path with dots.
+func (p *Paths) Name(path int) string { return p.names[path] }
+
+func (p *Paths) name(at int32) string {
+	var keys []string
+	for ; at != 0; at = p.nodes[at].parent {
+		keys = append([]string{p.nodes[at].key}, keys...)
+	}
+	return strings.Join(keys, ".")
+}
+
+func (p *Paths) addChild(at int32, key string) int32 {
+	if k := p.lookup(at, []byte(key)); k >= 0 {
+		return p.nodes[at].children[k].node
+	}
+	made := int32(len(p.nodes))
+	p.nodes = append(p.nodes, node{path: -1, parent: at, key: key})
+	n := &p.nodes[at]
+	n.children = append(n.children, child{key, made})
+	if len(n.children) > fewChildren {
+		if n.byKey == nil {
+			n.byKey = make(map[string]int)
+			for i, c := range n.children {
+				n.byKey[c.key] = i
+			}
+		}
+		n.byKey[key] = len(n.children) - 1
+	}
+	return made
+}
+
+// lookup returns the index of a child, -1 for none.
+func (p *Paths) lookup(at int32, key []byte) int {
+	n := &p.nodes[at]
+	if n.byKey != nil {
+		if i, ok := n.byKey[string(key)]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := range n.children {
+		if c := &n.children[i]; len(c.key) == len(key) && c.key == string(key) {
+			return i
+		}
+	}
+	return -1
+}
+
+func (p *Paths) walkDotted(at int32, key []byte) int32 {
+	for {
+		step, rest, more := bytes.Cut(key, []byte{'.'})
+		k := p.lookup(at, step)
+		if k < 0 {
+			return 0
+		}
+		at = p.nodes[at].children[k].node
+		if !more {
+			return at
+		}
+		key = rest
+	}
+}
+
+func hasDot(key []byte) bool { return bytes.IndexByte(key, '.') >= 0 }
+
+// AppendUnescaped appends the content of a string, given without its quotes and known to be well formed. An escaped
+// half of a surrogate pair becomes U+FFFD.
+func AppendUnescaped(dst, raw []byte) []byte {
+	for {
+		i := bytes.IndexByte(raw, '\\')
+		if i < 0 {
+			return append(dst, raw...)
+		}
+		dst = append(dst, raw[:i]...)
+		switch c := raw[i+1]; c {
+		case 'u':
+			r := hexRune(raw[i+2:])
+			raw = raw[i+6:]
+			if utf16.IsSurrogate(r) {
+				low := utf8.RuneError
+				if len(raw) >= 6 && raw[0] == '\\' && raw[1] == 'u' {
+					low = utf16.DecodeRune(r, hexRune(raw[2:]))
+				}
+				if r = low; r != utf8.RuneError {
+					raw = raw[6:]
+				}
+			}
+			dst = utf8.AppendRune(dst, r)
+			continue
+		case 'b':
+			dst = append(dst, '\b')
+		case 'f':
+			dst = append(dst, '\f')
+		case 'n':
+			dst = append(dst, '\n')
+		case 'r':
+			dst = append(dst, '\r')
+		case 't':
+			dst = append(dst, '\t')
+		default:
+			dst = append(dst, c)
+		}
+		raw = raw[i+2:]
+	}
+}
+
+func hexRune(b []byte) rune {
+	var r rune
+	for _, c := range b[:4] {
+		r = r<<4 | rune(hexDigit(c))
+	}
+	return r
+}
+
+func hexDigit(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
