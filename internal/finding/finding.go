@@ -1,0 +1,284 @@
+// Package finding is one view over the findings that AWS sends in several shapes.
+//
+// The shapes are ASFF (Security Hub CSPM), OCSF (the new Security Hub), native Inspector v2 and Inspector Classic. A
+// View points into the document that was scanned; nothing is decoded that is not asked for.
+package finding
+
+import (
+	"bytes"
+	"time"
+
+	"example.org/catchment/internal/scan"
+)
+
+// A Format is the shape of a finding.
+type Format uint8
+
+// The shapes of findings.
+const (
+	Unknown          Format = iota
+	ASFF                    // AwsSecurityFinding: Security Hub CSPM, BatchImportFindings, GetFindings
+	OCSF                    // Findings Imported V2, GetFindingsV2
+	InspectorV2             // Inspector2 Finding, inspector2:ListFindings
+	InspectorClassic        // inspector:DescribeFindings
+)
+
+func (f Format) String() string {
+	return [...]string{"unknown", "ASFF", "OCSF", "Inspector v2", "Inspector Classic"}[f]
+}
+
+// A slot is a field that some shape of finding has.
+type slot int8
+
+const (
+	slotID slot = iota // ASFF
+	slotProductArn
+	slotAccount
+	slotRegion
+	slotUpdatedAt
+	slotCreatedAt
+	slotTitle
+	slotSeverityLabel
+	slotSeverityNormalized
+	slotProductName
+	slotProductFieldsName
+	slotResourceRegion
+	slotClassUID // OCSF
+	slotInfoUID
+	slotInfoTitle
+	slotModified
+	slotModifiedText
+	slotTime
+	slotTimeText
+	slotCloudAccount
+	slotCloudRegion
+	slotMetaProduct
+	slotMetaProductUID
+	slotOCSFResourcesRegion
+	slotOCSFResourceRegion
+	slotLowerSeverity // OCSF, Inspector v2 and Classic
+	slotLowerTitle    // Inspector v2 and Classic
+	slotLowerUpdatedAt
+	slotLowerCreatedAt
+	slotFirstObserved
+	slotLastObserved
+	slotFindingArn // Inspector v2
+	slotLowerAccount
+	slotArn // Inspector Classic
+	slots
+)
+
+var slotPaths = [slots][]string{
+	slotID: {"Id"}, slotProductArn: {"ProductArn"}, slotAccount: {"AwsAccountId"}, slotRegion: {"Region"},
+	slotUpdatedAt: {"UpdatedAt"}, slotCreatedAt: {"CreatedAt"}, slotTitle: {"Title"},
+	slotSeverityLabel: {"Severity", "Label"}, slotSeverityNormalized: {"Severity", "Normalized"},
+	slotProductName: {"ProductName"}, slotProductFieldsName: {"ProductFields", "aws/securityhub/ProductName"},
+	slotResourceRegion: {"Resources", "Region"},
+	slotClassUID:       {"class_uid"}, slotInfoUID: {"finding_info", "uid"}, slotInfoTitle: {"finding_info", "title"},
+	slotModified: {"finding_info", "modified_time"}, slotModifiedText: {"finding_info", "modified_time_dt"},
+	slotTime: {"time"}, slotTimeText: {"time_dt"},
+	slotCloudAccount: {"cloud", "account", "uid"}, slotCloudRegion: {"cloud", "region"},
+	slotMetaProduct: {"metadata", "product", "name"}, slotMetaProductUID: {"metadata", "product", "uid"},
+	slotOCSFResourcesRegion: {"resources", "region"}, slotOCSFResourceRegion: {"resource", "region"},
+	slotLowerSeverity: {"severity"}, slotLowerTitle: {"title"}, slotLowerUpdatedAt: {"updatedAt"}, slotLowerCreatedAt: {"createdAt"},
+	slotFirstObserved: {"firstObservedAt"}, slotLastObserved: {"lastObservedAt"},
+	slotFindingArn: {"findingArn"}, slotLowerAccount: {"awsAccountId"}, slotArn: {"arn"},
+}
+
+// Fields knows where, below some base, the fields of a finding stand in a scanned document.
+type Fields struct {
+	slot []int8 // by path number; -1: none of a finding's
+}
+
+// NewFields wants a finding's fields below base. Add all paths before the first View: it needs to know them.
+func NewFields(paths *scan.Paths, base ...string) *Fields {
+	numbers := [slots]int{}
+	for s, path := range slotPaths {
+		numbers[s] = paths.Add(append(append([]string(nil), base...), path...)...)
+	}
+	f := &Fields{slot: make([]int8, paths.Len())}
+	for i := range f.slot {
+		f.slot[i] = -1
+	}
+	for s, number := range numbers {
+		f.slot[number] = int8(s)
+	}
+	return f
+}
+
+// A View is a finding in a scanned document. It is valid until the document is scanned again.
+type View struct {
+	Format  Format
+	doc     *scan.Document
+	hits    [slots]int32 // index into doc.Hits, plus one
+	scratch []byte
+}
+
+// View reads the finding whose value spans start to end of the document, at array position pos.
+func (f *Fields) View(v *View, doc *scan.Document, start, end, pos int32) {
+	v.doc, v.hits, v.scratch = doc, [slots]int32{}, v.scratch[:0]
+	for i := range doc.Hits {
+		h := &doc.Hits[i]
+		if h.Start < start || h.Dotted || int(h.Path) >= len(f.slot) {
+			continue
+		}
+		if h.Start >= end {
+			break
+		}
+		s := f.slot[h.Path]
+		if s < 0 || v.hits[s] != 0 || h.Kind == scan.Object || h.Kind == scan.Array {
+			continue
+		}
+		if h.Pos != pos && !inFirstResource(slot(s)) {
+			continue // an element of an array where one value is expected
+		}
+		v.hits[s] = int32(i) + 1
+	}
+	v.Format = v.format()
+}
+
+// inFirstResource tells whether a field is taken from the first of several resources.
+func inFirstResource(s slot) bool { return s == slotResourceRegion || s == slotOCSFResourcesRegion }
+
+func (v *View) has(s slot) bool { return v.hits[s] != 0 }
+
+func (v *View) format() Format {
+	switch {
+	case v.has(slotFindingArn):
+		return InspectorV2
+	case v.has(slotProductArn), v.has(slotAccount) && v.has(slotID):
+		return ASFF
+	case v.has(slotClassUID) && (v.has(slotInfoUID) || v.has(slotMetaProduct)):
+		return OCSF
+	case v.has(slotArn) && arnPart(v.text(slotArn), arnService) == "inspector":
+		return InspectorClassic
+	case v.has(slotAccount):
+		return ASFF
+	}
+	return Unknown
+}
+
+// text is a field's content, nil where it is missing or no string.
+func (v *View) text(s slot) []byte {
+	if !v.has(s) {
+		return nil
+	}
+	h := v.doc.Hits[v.hits[s]-1]
+	if h.Kind != scan.String {
+		return nil
+	}
+	if !h.Escaped {
+		return v.doc.Bytes[h.Start+1 : h.End-1]
+	}
+	from := len(v.scratch)
+	v.scratch = v.doc.Text(h, v.scratch)
+	return v.scratch[from:]
+}
+
+func (v *View) first(wanted ...slot) []byte {
+	for _, s := range wanted {
+		if t := v.text(s); len(t) > 0 {
+			return t
+		}
+	}
+	return nil
+}
+
+// ID is the finding's id: unique within its product.
+func (v *View) ID() []byte {
+	switch v.Format {
+	case OCSF:
+		return v.first(slotInfoUID)
+	case InspectorV2:
+		return v.first(slotFindingArn)
+	case InspectorClassic:
+		return v.first(slotArn)
+	default:
+		return v.first(slotID)
+	}
+}
+
+// Title is the finding's title. It is text that an attacker may have influenced.
+func (v *View) Title() []byte { return v.first(slotTitle, slotInfoTitle, slotLowerTitle) }
+
+// Product is the name of the product that found it, as Security Hub writes it.
+func (v *View) Product() []byte {
+	switch v.Format {
+	case InspectorV2, InspectorClassic:
+		return []byte("Inspector")
+	case OCSF:
+		return v.first(slotMetaProduct)
+	default:
+		return v.first(slotProductFieldsName, slotProductName)
+	}
+}
+
+// Severity is the label: INFORMATIONAL, LOW, MEDIUM, HIGH or CRITICAL, or what the product wrote, in upper case.
+func (v *View) Severity() []byte {
+	if label := v.first(slotSeverityLabel, slotLowerSeverity); label != nil {
+		return bytes.ToUpper(label)
+	}
+	if !v.has(slotSeverityNormalized) {
+		return nil
+	}
+	return []byte(labelOf(v.doc.Raw(v.doc.Hits[v.hits[slotSeverityNormalized]-1])))
+}
+
+// labelOf is ASFF's own table (Security Hub user guide, "Severity"): 0, 1–39, 40–69, 70–89, 90–100.
+func labelOf(normalized []byte) string {
+	n := 0
+	for _, c := range normalized {
+		if c < '0' || c > '9' || n > 100 {
+			return ""
+		}
+		n = n*10 + int(c-'0')
+	}
+	switch {
+	case n == 0:
+		return "INFORMATIONAL"
+	case n < 40:
+		return "LOW"
+	case n < 70:
+		return "MEDIUM"
+	case n < 90:
+		return "HIGH"
+	case n <= 100:
+		return "CRITICAL"
+	}
+	return ""
+}
+
+// UpdatedAt is when this version of the finding was made; ok is false where no time can be understood. It falls back
+// to the other times that the finding carries.
+func (v *View) UpdatedAt() (t time.Time, ok bool) {
+	for _, s := range []slot{slotUpdatedAt, slotLowerUpdatedAt, slotModifiedText, slotModified, slotTimeText, slotTime,
+		slotLastObserved, slotCreatedAt, slotLowerCreatedAt, slotFirstObserved} {
+		if v.has(s) {
+			if t, ok = v.timeOf(s); ok {
+				return t, true
+			}
+		}
+	}
+	return time.Time{}, false
+}
+
+func (v *View) timeOf(s slot) (time.Time, bool) {
+	h := v.doc.Hits[v.hits[s]-1]
+	if h.Kind == scan.Number {
+		return ParseEpoch(v.doc.Raw(h))
+	}
+	return ParseTime(v.text(s))
+}
+
+// Version tells one state of the finding from another: the text of its updated-at, as it was written.
+func (v *View) Version() []byte {
+	for _, s := range []slot{slotUpdatedAt, slotLowerUpdatedAt, slotModifiedText, slotModified, slotTimeText, slotTime} {
+		if v.has(s) {
+			if h := v.doc.Hits[v.hits[s]-1]; h.Kind == scan.Number {
+				return v.doc.Raw(h)
+			}
+			return v.text(s)
+		}
+	}
+	return nil
+}
