@@ -80,17 +80,17 @@ func (e *SyntaxError) at(expr string, offset int) *SyntaxError {
 type RecordError struct {
 	Code Code
 	Key  string // the partition key; empty where the whole prefix is at fault
-	Err  error  // what jq said; nil otherwise
+	Err  error  // what jq said, which may quote the record; nil otherwise
 }
 
-// Error names the key and the reason.
+// Error names the key and the reason, and leaves Err out.
 func (e *RecordError) Error() string {
 	text := e.Code.sentence()
-	if e.Key != "" {
-		text = "partition key " + e.Key + " " + text
-	}
-	if e.Err != nil {
-		text += ": " + e.Err.Error()
+	switch {
+	case e.Key != "":
+		return "partition key " + e.Key + " " + text
+	case e.Code != CodePrefixLength:
+		return "the record's partition keys: " + text
 	}
 	return text
 }
@@ -123,7 +123,7 @@ func (c Code) sentence() string {
 	case CodeKeyLength:
 		return fmt.Sprintf("is longer than %d bytes", MaxValue)
 	case CodeKeyQuery:
-		return "has no value"
+		return "has no value: its query fails on this record"
 	case CodeKeySteps:
 		return fmt.Sprintf("was given up after %d steps of its query", MaxSteps)
 	case CodeKeyOutputs:

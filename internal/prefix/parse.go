@@ -187,12 +187,12 @@ func nearest(got string, words ...string) string {
 // checkSegments refuses what an evaluated prefix must not hold between its slashes. A part that
 // is not literal is never empty and never "." or ".." by itself, so literals alone decide.
 func (p *parser) checkSegments() *SyntaxError {
-	segment, pure, start := "", true, 0
+	segment, pure, start, first := "", true, -1, true
 	refuse := func(final bool) *SyntaxError {
 		switch {
 		case !pure:
 		case segment == "" && final:
-		case segment == "" && start == 0:
+		case segment == "" && first:
 			return p.fault(CodeSegment, start, "leading slash", "a prefix that starts with a name", "object keys have no root")
 		case segment == "":
 			return p.fault(CodeSegment, start, "empty segment", "one slash", "")
@@ -205,11 +205,17 @@ func (p *parser) checkSegments() *SyntaxError {
 		return nil
 	}
 	for _, t := range p.expr.tokens {
+		if start < 0 {
+			start = t.offset
+		}
 		if t.kind != tokenLiteral {
 			pure = false
 			continue
 		}
 		for i := range len(t.text) {
+			if start < 0 {
+				start = t.offset + i
+			}
 			if t.text[i] != '/' {
 				segment += t.text[i : i+1]
 				continue
@@ -217,7 +223,7 @@ func (p *parser) checkSegments() *SyntaxError {
 			if err := refuse(false); err != nil {
 				return err
 			}
-			segment, pure, start = "", true, t.offset+i+1
+			segment, pure, start, first = "", true, -1, false
 		}
 	}
 	return refuse(true)
