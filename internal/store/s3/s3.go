@@ -184,6 +184,9 @@ func (p *put) run(ctx context.Context) error {
 				return p.resolve(ctx, err)
 			}
 		}
+		if requestFailed(err) && ctx.Err() == nil {
+			return p.unanswered(ctx, err)
+		}
 		return err
 	}
 	return first
@@ -205,6 +208,15 @@ func (p *put) resolve(ctx context.Context, conflict error) error {
 		return &store.TemporaryError{Err: conflict} // the other one is not finished, or was given up
 	}
 	return err
+}
+
+// unanswered answers for a put whose connection broke: it may have worked, or
+// have been refused before the body was sent, which some servers say by hanging up.
+func (p *put) unanswered(ctx context.Context, failure error) error {
+	if err := p.compare(ctx); err == nil || errors.Is(err, store.ErrExists) {
+		return err
+	}
+	return failure
 }
 
 // compare is nil when the object under the key holds the same bytes, ErrExists
