@@ -38,8 +38,12 @@ func limited(g grammar, characters int) grammar {
 
 func words(words ...string) grammar {
 	last := len(words) - 1
+	want := words[last]
+	if last > 0 {
+		want = strings.Join(words[:last], ", ") + " or " + want
+	}
 	return grammar{
-		want:  strings.Join(words[:last], ", ") + " or " + words[last],
+		want:  want,
 		words: words,
 		hint:  func(text string) string { return didYouMean(text, words) },
 	}
@@ -50,11 +54,11 @@ const noVariable = `(?:[^$\x00-\x1f]|\$+[^${\x00-\x1f])*\$*`
 
 var (
 	streamName  = form("1 to 64 letters, digits, or _ . -", `[a-zA-Z0-9_.-]{1,64}`)
-	keyName     = form("a name of 1 to 64 letters, digits or _", `[a-zA-Z0-9_]{1,64}`)
+	keyName     = form("a name of 1 to 64 letters, digits, or _ . -", `[a-zA-Z0-9_.-]{1,64}`)
 	filePath    = limited(form("a path", `(?:[^$\x00-\x1f]|\$+[^${\x00-\x1f])`+noVariable), 4096)
 	expression  = limited(form("a Firehose prefix expression of at most 1024 characters", noVariable), 1024)
 	jqProgram   = limited(form("a jq expression of at most 5120 characters", `(?:[^$\x00-\x08\x0b-\x1f]|\$+[^${\x00-\x1f])+\$*`), 5120)
-	timeZone    = form("a name of the IANA time zone database, such as Asia/Tokyo", `[A-Za-z][A-Za-z0-9_+/-]{0,63}`)
+	timeZone    = form("a name of the IANA time zone database, such as Asia/Tokyo", `[A-Za-z][A-Za-z/_]{0,49}`)
 	account     = form("an account id: 12 digits, in quotes", `[0-9]{12}`)
 	region      = form("a region, such as eu-west-1", `[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}`)
 	roleName    = form("the name of an IAM role", `[a-zA-Z0-9_+=,.@-]{1,64}`)
@@ -62,7 +66,7 @@ var (
 	queueURL    = form("the URL of an SQS queue", `https?://[a-zA-Z0-9.:-]+/[0-9]{12}/[a-zA-Z0-9_-]{1,80}(?:\.fifo)?`)
 	kmsKey      = limited(form("a KMS key: its id, its ARN, or alias/NAME", `[a-zA-Z0-9:/_-]+`), 2048)
 	bucketURL   = limited(form("s3://BUCKET[/PREFIX], file:///FOLDER, or a folder", bucketForm), 4096)
-	allAccounts = words("all")
+	allAccounts = grammar{want: "all, or a list of account ids", words: []string{"all"}}
 
 	listenForm  = `(?:[a-zA-Z0-9.-]*|\[[0-9a-fA-F:.]+\]):` + portForm
 	listen      = form("HOST:PORT, such as 127.0.0.1:8480", listenForm)
@@ -111,12 +115,12 @@ func sizeForm(example string, units ...unit) grammar {
 	g := form("a size above zero in "+strings.Join(names, ", ")+", such as "+example, strings.Join(forms, "|"))
 	g.hint = func(text string) string {
 		switch {
-		case decimalUnits.MatchString(text):
-			return "units are powers of 1024: KiB, MiB, GiB"
 		case onlyDigits.MatchString(text):
 			return "give a unit"
 		case strings.ContainsAny(text, ". "):
 			return "a whole number and its unit, without a space"
+		case otherUnits.MatchString(text) && !ownUnits.MatchString(text):
+			return "units are powers of 1024: KiB, MiB, GiB"
 		default:
 			return ""
 		}
@@ -125,9 +129,10 @@ func sizeForm(example string, units ...unit) grammar {
 }
 
 var (
-	decimalUnits = regexp.MustCompile(`(?i)^[0-9.]+([kmgt]b?|[kmgt]ib)$`)
-	onlyDigits   = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
-	leadingZero  = regexp.MustCompile(`(^|[a-z])0`)
+	ownUnits    = regexp.MustCompile(`^[0-9]+([KMGT]i)?B$`)
+	otherUnits  = regexp.MustCompile(`(?i)^[0-9]+[kmgt]?i?b?$`)
+	onlyDigits  = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
+	leadingZero = regexp.MustCompile(`(^|[a-z])0`)
 )
 
 // parseSize reads a size of one of the grammars above.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -50,7 +51,7 @@ func (o object) decode(r *reader, v *value, path string) {
 	}
 	for _, f := range o.fields {
 		if f.required && !seen[f.name] && !meant[meaning(f.name)] {
-			r.fault(v.line, v.column, Field(path, f.name), "nothing", strings.TrimSuffix(f.doc, "."), "the field is required")
+			r.missing(v, Field(path, f.name), strings.TrimSuffix(f.doc, "."))
 		}
 	}
 	if o.one && len(v.members) != 1 {
@@ -111,8 +112,8 @@ func (l list) decode(r *reader, v *value, path string) {
 }
 
 func (l list) hint(v *value) string {
-	if v.kind == textKind || v.kind == numberKind {
-		return "write [" + v.text + "]"
+	if v.env == "" && (v.kind == textKind || v.kind == numberKind) {
+		return "write [" + quote(v.text) + "]"
 	}
 	return ""
 }
@@ -174,21 +175,34 @@ func (n integer) decode(r *reader, v *value, path string) {
 	*n.to = number
 }
 
-// whole reads a number of JSON that has no fraction, as 2e6 has none.
+// whole reads a number of JSON that has no fraction, as 2e6 has none. It counts digits, since a float64 would round.
 func whole(text string) (int, bool) {
-	if i, err := strconv.Atoi(text); err == nil {
-		return i, true
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(text), "e")
+	mantissa, negative := strings.CutPrefix(mantissa, "-")
+	before, after, _ := strings.Cut(mantissa, ".")
+	digits := strings.TrimLeft(before+after, "0")
+	if digits == "" {
+		return 0, true
 	}
-	f, err := strconv.ParseFloat(text, 64)
-	const exact = 1 << 53
-	if err != nil || f != float64(int(f)) || f > exact || f < -exact {
+	zeros := -len(after) // to add; below zero: to take away
+	if exponent != "" {
+		e, err := strconv.Atoi(exponent)
+		if err != nil {
+			return 0, false
+		}
+		zeros += e
+	}
+	significant := strings.TrimRight(digits, "0")
+	zeros += len(digits) - len(significant)
+	const most = 18 // digits of an int
+	if zeros < 0 || zeros > most || len(significant)+zeros > most {
 		return 0, false
 	}
-	mantissa, _, _ := strings.Cut(strings.ToLower(text), "e")
-	if f == 0 && strings.ContainsAny(mantissa, "123456789") { // too small for a float64 is not zero
-		return 0, false
+	n, err := strconv.Atoi(significant + strings.Repeat("0", zeros))
+	if negative {
+		n = -n
 	}
-	return int(f), true
+	return n, err == nil
 }
 
 // A dictionary is an object whose field names the user chooses.
@@ -283,6 +297,14 @@ func appendString(b []byte, s string) []byte {
 	e.SetEscapeHTML(false)
 	_ = e.Encode(s) // a string into memory: neither can fail
 	return append(b, strings.TrimSuffix(out.String(), "\n")...)
+}
+
+var errMissing = errors.New("required, but missing")
+
+func (r *reader) missing(around *value, path, doc string) {
+	r.faults = append(r.faults, &FieldError{
+		File: r.file, Line: around.line, Column: around.column, Path: path, Hint: doc, Err: errMissing,
+	})
 }
 
 // is reports a value of another kind, but not one that was reported already.

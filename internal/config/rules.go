@@ -67,10 +67,11 @@ func (c *checker) streamRules(streams []Stream) {
 	}
 }
 
-// checkTimeZone refuses Local too: keys of a bucket that depend on the machine would be of no use.
+// checkTimeZone refuses the zones that depend on the machine: the same spec would give other keys elsewhere.
 func checkTimeZone(name string) error {
-	if name == "Local" {
-		return errors.New("the machine's own time zone is not fixed")
+	switch first, _, _ := strings.Cut(name, "/"); first {
+	case "Local", "localtime", "posix", "posixrules", "right":
+		return errors.New("not a time zone of the IANA database")
 	}
 	if _, err := time.LoadLocation(name); err != nil {
 		return errors.New("unknown time zone")
@@ -78,7 +79,7 @@ func checkTimeZone(name string) error {
 	return nil
 }
 
-var usedKeys = regexp.MustCompile(`!\{partitionKeyFrom(?:Query|Lambda):([^}]*)\}`)
+var usedKeys = regexp.MustCompile(`!\{partitionKeyFromQuery:([^}]*)\}`)
 
 // keyRules settles the partition keys of s: Firehose's way of writing them is taken apart, and without any the
 // default ones are there as far as the prefix uses them.

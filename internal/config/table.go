@@ -205,7 +205,7 @@ func organizationNode(o *Organization) node {
 		{"accounts", "all (of the organization), or a list. Default: all.", false, func() node {
 			return either{
 				asText: text{grammar: allAccounts, set: func(string) { o.Accounts = nil }},
-				other:  scalars("all, or a list of account ids", 50_000, account, &o.Accounts),
+				other:  scalars(allAccounts.want, 50_000, account, &o.Accounts),
 			}
 		}},
 		{"regions", "The regions with findings.", true, func() node {

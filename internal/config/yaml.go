@@ -115,7 +115,9 @@ func (r *reader) plausible(data []byte) bool {
 		number++
 		line = bytes.TrimRight(line, "\r\n")
 		if !utf8.Valid(line) {
-			r.fault(number, 1, "", "", "UTF-8", "this line holds other bytes")
+			good := bytes.ToValidUTF8(line, []byte("\uFFFD"))
+			i := bytes.IndexRune(good, utf8.RuneError)
+			r.fault(number, utf8.RuneCount(good[:i])+1, "", "", "UTF-8", "this line holds other bytes")
 			continue
 		}
 		if i := bytes.IndexFunc(line, isControl); i >= 0 {
