@@ -58,12 +58,12 @@ func (o Options) withDefaults() Options {
 }
 
 var (
-	errNotObject  = errors.New("expected a JSON object, found another kind of value")
-	errNotJSON    = errors.New("expected a JSON object, found text that is no JSON")
-	errOpenAtEnd  = errors.New("the input ends inside an array or a page; what should follow is missing")
-	errTooLong    = errors.New("the document is longer than the limit")
-	errLongsRest  = errors.New("the rest of a document that is longer than the limit")
-	errIncomplete = errors.New("the input ends inside the document")
+	ErrNotObject  = errors.New("expected a JSON object, found another kind of value")
+	ErrNotJSON    = errors.New("expected a JSON object, found text that is no JSON")
+	ErrOpenAtEnd  = errors.New("the input ends inside an array or a page; what should follow is missing")
+	ErrTooLong    = errors.New("the document is longer than the limit")
+	ErrTooLongRest  = errors.New("the rest of a document that is longer than the limit")
+	ErrIncomplete = errors.New("the input ends inside the document")
 )
 
 // container is something whose elements are documents.
@@ -92,6 +92,11 @@ func NewSplitter(o Options) *Splitter { return &Splitter{o: o.withDefaults()} }
 
 // AtTop tells whether nothing is open: what follows may be split by another Splitter.
 func (s *Splitter) AtTop() bool { return len(s.open) == 0 && !s.inLong }
+
+// Continue makes s go on where other stands: in the same arrays and pages.
+func (s *Splitter) Continue(other *Splitter) {
+	s.open, s.inLong, s.ended = append(s.open[:0], other.open...), other.inLong, other.ended
+}
 
 // Reset makes s ready for another stream.
 func (s *Splitter) Reset() { s.open, s.inLong, s.ended = s.open[:0], false, false }
@@ -175,20 +180,20 @@ func (s *Splitter) value(b []byte, i int, last bool) step {
 	switch {
 	case err == nil && b[i] == '{':
 		if n > s.o.MaxDocument {
-			return step{end: i + n, doc: true, err: fmt.Errorf("%w of %d bytes", errTooLong, s.o.MaxDocument)}
+			return step{end: i + n, doc: true, err: fmt.Errorf("%w of %d bytes", ErrTooLong, s.o.MaxDocument)}
 		}
 		return step{end: i + n, doc: true}
 	case err == nil && i+n == len(b) && !last:
 		return step{more: true} // a number may go on
 	case err == nil && endsClean(b, i+n):
-		return step{end: i + n, doc: true, err: errNotObject}
+		return step{end: i + n, doc: true, err: ErrNotObject}
 	case err == nil:
-		err = errNotJSON
+		err = ErrNotJSON
 	case errors.Is(err, scan.ErrIncomplete):
 		if !last {
 			return step{more: true}
 		}
-		err = errIncomplete
+		err = ErrIncomplete
 	}
 	end, more := brokenEnd(b, i, last)
 	if more {
@@ -232,7 +237,7 @@ func (s *Splitter) member(b []byte, i int) (int, error) {
 		return 0, scan.ErrIncomplete
 	}
 	if b[i] != ':' {
-		return 0, errNotJSON
+		return 0, ErrNotJSON
 	}
 	i = skipBlank(b, i+1)
 	n, err = s.o.Scan(b[i:])
@@ -247,7 +252,7 @@ func (s *Splitter) atEnd(i int, last bool) (Document, int, bool) {
 		return Document{}, i, false
 	}
 	s.ended = true
-	return Document{Offset: int64(i), Err: errOpenAtEnd}, i, true
+	return Document{Offset: int64(i), Err: ErrOpenAtEnd}, i, true
 }
 
 // tooLong gives up the first piece of a document that does not end within the limit.
@@ -257,7 +262,7 @@ func (s *Splitter) tooLong(b []byte, i int) (Document, int, bool) {
 	if nl := bytes.IndexByte(b[i:end], '\n'); nl >= 0 && !looksPretty(b[i:i+nl]) {
 		end, s.inLong = i+nl, false
 	}
-	return Document{Bytes: b[i:end], Offset: int64(i), Err: fmt.Errorf("%w of %d bytes", errTooLong, s.o.MaxDocument)}, end, true
+	return Document{Bytes: b[i:end], Offset: int64(i), Err: fmt.Errorf("%w of %d bytes", ErrTooLong, s.o.MaxDocument)}, end, true
 }
 
 // long gives up the rest of a document that was too long, to the end of its line, in pieces.
@@ -273,7 +278,7 @@ func (s *Splitter) long(b []byte, i int, last bool) (Document, int, bool) {
 	if end == i {
 		return s.Next(b[i:], last)
 	}
-	return Document{Bytes: b[i:end], Offset: int64(i), Err: errLongsRest}, end, true
+	return Document{Bytes: b[i:end], Offset: int64(i), Err: ErrTooLongRest}, end, true
 }
 
 // Split yields the documents of b, which is all there is of a stream.

@@ -177,3 +177,25 @@ func hexDigit(c byte) int {
 	}
 	return -1
 }
+
+// AppendCompact appends a valid JSON value without the white space between its tokens; strings and numbers stay as
+// they are written.
+func AppendCompact(dst, raw []byte) []byte {
+	for i := 0; i < len(raw); {
+		switch c := raw[i]; c {
+		case ' ', '\n', '\t', '\r':
+			i++
+		case '"':
+			end, _, err := skipString(raw, i+1)
+			if err != nil {
+				return append(dst, raw[i:]...) // not valid: nothing more to go by
+			}
+			dst = append(dst, raw[i:end]...)
+			i = end
+		default:
+			dst = append(dst, c)
+			i++
+		}
+	}
+	return dst
+}
