@@ -1,6 +1,7 @@
 package pattern
 
 import (
+	"bytes"
 	"maps"
 	"math"
 	"slices"
@@ -21,7 +22,7 @@ type anchorPath struct {
 	literals [scan.True + 1][]int32
 	numbers  map[float64][]int32
 	texts    map[string][]int32 // by a number's own text, and by a string's content
-	ips      map[address][]int32
+	ips      lengthIndex        // by digits
 	prefixes lengthIndex
 	suffixes lengthIndex
 	folded   foldedIndex
@@ -62,7 +63,6 @@ type anchorKey struct {
 	kind   anchorKind
 	text   string
 	number float64
-	ip     address
 }
 
 // anchor chooses the anchors of all branches.
@@ -131,10 +131,10 @@ func (f *setField) anchorKeys() []anchorKey {
 		add(anchorKey{kind: anchorNumber, number: n})
 	}
 	for _, r := range f.is.ips {
-		if r.low != r.high {
+		if !bytes.Equal(r.low, r.high) {
 			return []anchorKey{{slot: f.slot}}
 		}
-		add(anchorKey{kind: anchorIP, ip: r.low})
+		add(anchorKey{kind: anchorIP, text: string(r.low)})
 	}
 	for i := range f.is.strings {
 		k := f.is.strings[i].anchorKey()
@@ -185,7 +185,7 @@ func (a *anchorPath) add(k anchorKey, branch int32) {
 	case anchorText:
 		lead(&a.texts, k.text, branch)
 	case anchorIP:
-		lead(&a.ips, k.ip, branch)
+		lead(&a.ips.texts, k.text, branch)
 	case anchorPrefix:
 		lead(&a.prefixes.texts, k.text, branch)
 	case anchorSuffix:
@@ -207,7 +207,7 @@ func lead[K comparable](to *map[K][]int32, key K, branch int32) {
 }
 
 func (a *anchorPath) finish() {
-	for _, l := range []*lengthIndex{&a.prefixes, &a.suffixes, &a.folded.prefixes, &a.folded.suffixes} {
+	for _, l := range []*lengthIndex{&a.ips, &a.prefixes, &a.suffixes, &a.folded.prefixes, &a.folded.suffixes} {
 		lengths := map[int]bool{}
 		for text := range l.texts {
 			lengths[len(text)] = true
@@ -264,6 +264,7 @@ func (m *Matcher) lead(dst []int32, from, to int) []int32 {
 		case scan.Null, scan.False, scan.True:
 			dst = m.unseen(dst, a.literals[l.kind])
 		case scan.Number:
+			dst = m.leadPrefix(dst, &a.ips, l.text)
 			if l.comparable {
 				dst = m.unseen(dst, a.numbers[l.number])
 			} else {
@@ -280,9 +281,7 @@ func (m *Matcher) leadString(dst []int32, a *anchorPath, l *leaf) []int32 {
 	dst = m.unseen(dst, a.texts[string(l.text)])
 	dst = m.leadPrefix(dst, &a.prefixes, l.text)
 	dst = m.leadSuffix(dst, &a.suffixes, l.text)
-	if l.ip.size > 0 {
-		dst = m.unseen(dst, a.ips[l.ip])
-	}
+	dst = m.leadPrefix(dst, &a.ips, l.digits)
 	if a.folded.used {
 		m.fold = appendFoldKey(m.fold[:0], l.text)
 		dst = m.unseen(dst, a.folded.texts[string(m.fold)])

@@ -26,6 +26,7 @@ type compiler struct {
 	text     []byte
 	plainOr  bool // $or is a field like any other
 	branches []map[string]*field
+	stars    []string // of the field being read: what its wildcards so far have before their first star
 }
 
 func (c *compiler) fail(at int, path, format string, args ...any) error {
@@ -107,6 +108,7 @@ func (c *compiler) values(n *node, where string, steps []string) error {
 		return c.fail(n.start, where, "an empty array is not allowed: expected at least one value")
 	}
 	f := &field{name: strings.Join(steps, "."), steps: steps}
+	c.stars = nil
 	for i := range n.elements {
 		e := &n.elements[i]
 		at := element(where, i)

@@ -28,6 +28,7 @@ type values struct {
 	exactSet map[string]bool // instead of exact when there are many
 	numbers  []float64
 	texts    []string // numbers without a value: they equal their own text
+	byValue  bool     // numbers that have a value are compared by nothing else
 	ranges   []numberRange
 	ips      []ipRange
 	strings  []stringTest
@@ -46,17 +47,20 @@ type leaf struct {
 	kind       scan.Kind
 	text       []byte // a string's content, or a number's own text
 	number     float64
-	comparable bool // number is its value
-	ip         address
+	comparable bool   // number is its value
+	digits     []byte // of a string that is an IP address
+	ip         [32]byte
 }
 
 func (l *leaf) read(kind scan.Kind, text []byte) {
-	l.kind, l.text, l.comparable, l.ip.size = kind, text, false, 0
+	l.kind, l.text, l.comparable, l.digits = kind, text, false, l.ip[:0]
 	switch kind {
 	case scan.Number:
 		l.number, l.comparable = parseNumber(text)
 	case scan.String:
-		l.ip = parseIP(text)
+		if a := parseIP(text); a.size > 0 {
+			l.digits = a.digits(l.digits)
+		}
 	}
 }
 
@@ -84,13 +88,15 @@ func (v *values) match(l *leaf) bool {
 }
 
 func (v *values) matchNumber(l *leaf) bool {
-	if !l.comparable {
-		for _, text := range v.texts {
-			if string(l.text) == text {
+	if !l.comparable || !v.byValue {
+		for i := range v.ips {
+			if v.ips[i].contains(l.text) {
 				return true
 			}
 		}
-		return false
+	}
+	if !l.comparable {
+		return slices.Contains(v.texts, string(l.text))
 	}
 	for _, n := range v.numbers {
 		if l.number == n {
@@ -120,11 +126,11 @@ func (v *values) matchString(l *leaf) bool {
 			return true
 		}
 	}
-	if l.ip.size == 0 {
+	if len(l.digits) == 0 {
 		return false
 	}
 	for i := range v.ips {
-		if v.ips[i].contains(&l.ip) {
+		if v.ips[i].contains(l.digits) {
 			return true
 		}
 	}
@@ -156,16 +162,10 @@ func (t *stringTest) match(s []byte) bool {
 		return bytes.HasPrefix(s, t.text)
 	case opSuffix:
 		return bytes.HasSuffix(s, t.text)
-	case opFold:
-		n, ok := t.fold.prefix(s)
-		return ok && n == len(s)
-	case opPrefixFold:
-		_, ok := t.fold.prefix(s)
-		return ok
-	case opSuffixFold:
-		return t.fold.suffix(s)
-	default:
+	case opWildcard:
 		return t.wild.match(s)
+	default:
+		return t.fold.match(t.op, s)
 	}
 }
 
@@ -175,7 +175,7 @@ func (f *field) literal(n *node) {
 	case scan.String:
 		f.wants = append(f.wants, quote(n.text))
 		if ip := parseIP([]byte(n.text)); ip.size > 0 {
-			f.is.ips = append(f.is.ips, ipRange{ip, ip})
+			f.is.ips = append(f.is.ips, newIPRange(ip, ip))
 			return
 		}
 		f.is.exact = append(f.is.exact, n.text)
@@ -194,12 +194,20 @@ func (f *field) literal(n *node) {
 
 // finish is called once all alternatives are in.
 func (f *field) finish() {
-	slices.Sort(f.wants)
-	f.wants = slices.Compact(f.wants)
+	wants, seen := f.wants, map[string]bool{}
+	f.wants = nil
+	for _, w := range wants {
+		if !seen[w] {
+			seen[w] = true
+			f.wants = append(f.wants, w)
+		}
+	}
 	f.canonical = "[" + strings.Join(f.wants, ",") + "]"
 	f.is.finish()
+	f.is.byValue = len(f.is.numbers) > 0 || len(f.is.ranges) > 0
 	for i := range f.not {
 		f.not[i].finish()
+		f.is.byValue = f.is.byValue || len(f.not[i].numbers) > 0
 	}
 }
 

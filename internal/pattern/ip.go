@@ -13,11 +13,48 @@ type address struct {
 	b    [16]byte
 }
 
-type ipRange struct{ low, high address }
-
-func (r *ipRange) contains(a *address) bool {
-	return a.size == r.low.size && bytes.Compare(r.low.b[:], a.b[:]) <= 0 && bytes.Compare(a.b[:], r.high.b[:]) <= 0
+// digits appends the address in hexadecimal.
+func (a *address) digits(dst []byte) []byte {
+	const hexDigits = "0123456789ABCDEF"
+	for _, c := range a.b[:a.size] {
+		dst = append(dst, hexDigits[c>>4], hexDigits[c&15])
+	}
+	return dst
 }
+
+// An ipRange is the addresses from low to high, in hexadecimal digits of one length.
+type ipRange struct{ low, high []byte }
+
+func newIPRange(low, high address) ipRange {
+	return ipRange{low.digits(nil), high.digits(nil)}
+}
+
+// contains compares digit by digit, and is content once the digits so far decide: whatever follows does not count. That
+// is how the reference compares, and it takes the digits of an IPv6 address, or of a plain number, as well as those of
+// an IPv4 address. So 0.0.0.0/0 contains nearly everything that starts with a digit.
+func (r *ipRange) contains(digits []byte) bool {
+	i := 0
+	for i < len(r.low)-1 && r.low[i] == r.high[i] {
+		if i >= len(digits) || digits[i] != r.low[i] {
+			return false
+		}
+		i++
+	}
+	if i >= len(digits) || !isDigit(digits[i]) || digits[i] < r.low[i] || digits[i] > r.high[i] {
+		return false
+	}
+	aboveLow, belowHigh := digits[i] > r.low[i], digits[i] < r.high[i]
+	for last := len(r.low) - 1; i < last && !(aboveLow && belowHigh); {
+		i++
+		if i >= len(digits) || !isDigit(digits[i]) || !aboveLow && digits[i] < r.low[i] || !belowHigh && digits[i] > r.high[i] {
+			return false
+		}
+		aboveLow, belowHigh = aboveLow || digits[i] > r.low[i], belowHigh || digits[i] < r.high[i]
+	}
+	return true
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' || c >= 'A' && c <= 'F' }
 
 // parseIP reads an address as text, the way Java's InetAddress does: leading zeros are decimal, and an IPv4 address
 // mapped to IPv6 is the IPv4 address.
@@ -148,5 +185,5 @@ func parseCIDR(s string) (ipRange, error) {
 	for i := bits; i < ip.size*8; i++ {
 		high.b[i/8] |= 0x80 >> (i % 8)
 	}
-	return ipRange{ip, high}, nil
+	return newIPRange(ip, high), nil
 }

@@ -93,7 +93,7 @@ func (c *compiler) stringOperator(v *values, name string, arg *node, where strin
 		if name == "suffix" {
 			op = opSuffixFold
 		}
-		v.strings = append(v.strings, stringTest{op: op, text: []byte(m.value.text), fold: compileFolded(m.value.text)})
+		v.strings = append(v.strings, stringTest{op: op, fold: compileFolded(op, m.value.text, c.stars)})
 		return "{" + quote(fold) + ":" + quote(m.value.text) + "}", nil
 	}
 	if err := c.mustBe(arg, scan.String, "a string", where); err != nil {
@@ -106,13 +106,16 @@ func (c *compiler) stringOperator(v *values, name string, arg *node, where strin
 	case "suffix":
 		t.op = opSuffix
 	case "equals-ignore-case":
-		t.op, t.fold = opFold, compileFolded(arg.text)
+		t.op, t.fold = opFold, compileFolded(opFold, arg.text, c.stars)
 	default:
 		w, err := compileWildcard(arg.text)
 		if err != nil {
 			return "", c.fail(arg.start, where, "%v", err)
 		}
 		t.op, t.wild = opWildcard, w
+		if len(w.parts) > 1 {
+			c.stars = append(c.stars, string(w.parts[0]))
+		}
 	}
 	v.strings = append(v.strings, t)
 	return quote(arg.text), nil
