@@ -49,6 +49,7 @@ type Options struct {
 	Pipeline     *pipeline.Pipeline
 	Outputs      []Output // by stream
 	Store        store.Store
+	Existing     store.Getter                    // reads objects back whose name is taken; nil: a taken name is an error
 	MaxDocument  int                             // bytes; 0: document.DefaultMaxDocument
 	Window       int                             // how many records duplicates are recognised among; 0: DefaultWindow
 	Seed         uint64                          // of the hash by which duplicates are recognised; unpredictable, so that nobody can make two findings look the same
@@ -72,9 +73,10 @@ type Counts struct {
 	Received   int64
 	Accepted   int64 // new and on the way into the bucket
 	Stored     int64 // in the bucket
+	Kept       int64 // rejected ones that are in the bucket, under the error prefix
 	Filtered   int64
 	Duplicate  int64
-	Rejected   map[string]int64 // by reason; kept under the error prefix
+	Rejected   map[string]int64 // by reason
 	Objects    int64            // put
 	Bytes      int64            // of these objects
 	Segments   int64            // that went to the temporary file

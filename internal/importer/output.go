@@ -2,8 +2,11 @@ package importer
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -13,8 +16,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.org/catchment/internal/batch"
+	"example.org/catchment/internal/document"
 	"example.org/catchment/internal/encode"
 	"example.org/catchment/internal/prefix"
+	"example.org/catchment/internal/store"
 )
 
 // segmentSize is the most that one segment of an object holds, in bytes of lines. A longer one would compress hardly
@@ -63,7 +68,7 @@ type output struct {
 	jobs       chan job // to the compressors
 	puts       chan *partition
 
-	objects, bytes, stored atomic.Int64
+	objects, bytes, stored, kept atomic.Int64
 }
 
 type job struct {
@@ -282,7 +287,7 @@ func (out *output) put(p *partition) error {
 	kind := out.o.Outputs[p.stream].Compression
 	object := encode.Join(kind, segments)
 	key := out.key(p, kind)
-	if err := out.o.Store.Put(out.ctx, key, object); err != nil {
+	if err := out.o.Store.Put(out.ctx, key, object); err != nil && !out.holds(err, key, object) {
 		return fmt.Errorf("put %s: %w", key, err)
 	}
 	for _, piece := range p.pieces {
@@ -291,7 +296,41 @@ func (out *output) put(p *partition) error {
 	out.objects.Add(1)
 	out.bytes.Add(object.Size())
 	out.stored.Add(p.stored)
+	out.kept.Add(p.records - p.stored)
 	return nil
+}
+
+// holds tells whether a name that is taken is taken by the same lines: another version of the compressor, or another
+// level, gives other bytes for them.
+func (out *output) holds(err error, key string, object io.ReadSeeker) bool {
+	if !errors.Is(err, store.ErrExists) || out.o.Existing == nil {
+		return false
+	}
+	there, err := out.o.Existing.Get(out.ctx, key)
+	if err != nil {
+		return false
+	}
+	defer there.Close() //nolint:errcheck // it was only read
+	if _, err := object.Seek(0, io.SeekStart); err != nil {
+		return false
+	}
+	old, err := lines(there)
+	if err != nil {
+		return false
+	}
+	ours, err := lines(object)
+	return err == nil && old == ours
+}
+
+// lines is a digest of an object's lines.
+func lines(r io.Reader) ([sha256.Size]byte, error) {
+	plain, err := document.Open(r)
+	if err != nil {
+		return [sha256.Size]byte{}, err
+	}
+	h := sha256.New()
+	_, err = io.Copy(h, plain)
+	return [sha256.Size]byte(h.Sum(nil)), err
 }
 
 // key names an object by what it holds.
@@ -308,6 +347,6 @@ func (out *output) key(p *partition, kind encode.Kind) string {
 
 // count adds what became of the objects.
 func (out *output) count(c *Counts) {
-	c.Objects, c.Bytes, c.Stored = out.objects.Load(), out.bytes.Load(), out.stored.Load()
+	c.Objects, c.Bytes, c.Stored, c.Kept = out.objects.Load(), out.bytes.Load(), out.stored.Load(), out.kept.Load()
 	c.Segments = out.spill.count()
 }
