@@ -99,38 +99,26 @@ func (e *RecordError) Error() string {
 func (e *RecordError) Unwrap() error { return e.Err }
 
 func (c Code) sentence() string {
-	switch c {
-	case CodeKeyNull:
-		return "is null or missing"
-	case CodeKeyEmpty:
-		return "is empty"
-	case CodeKeyType:
-		return "is an object or an array"
-	case CodeKeySlash:
-		return "holds a slash"
-	case CodeKeyBackslash:
-		return "holds a backslash"
-	case CodeKeyDots:
-		return `is "." or ".."`
-	case CodeKeyControl:
-		return "holds a control character"
-	case CodeKeyInvisible:
-		return "holds an invisible character"
-	case CodeKeySpace:
-		return "starts or ends with white space"
-	case CodeKeyEncoding:
-		return "is not clean UTF-8"
-	case CodeKeyLength:
-		return fmt.Sprintf("is longer than %d bytes", MaxValue)
-	case CodeKeyQuery:
-		return "has no value: its query fails on this record"
-	case CodeKeySteps:
-		return fmt.Sprintf("was given up after %d steps of its query", MaxSteps)
-	case CodeKeyOutputs:
-		return "has more than one value"
-	case CodePrefixLength:
-		return fmt.Sprintf("prefix is longer than %d characters, or a part of it than %d bytes", MaxEvaluated, MaxSegment)
-	default:
-		return string(c)
+	if text, ok := sentences[c]; ok {
+		return text
 	}
+	return string(c)
+}
+
+var sentences = map[Code]string{
+	CodeKeyNull:      "is null or missing",
+	CodeKeyEmpty:     "is empty",
+	CodeKeyType:      "is an object or an array",
+	CodeKeySlash:     "holds a slash",
+	CodeKeyBackslash: "holds a backslash",
+	CodeKeyDots:      `is "." or ".."`,
+	CodeKeyControl:   "holds a control character",
+	CodeKeyInvisible: "holds an invisible character",
+	CodeKeySpace:     "starts or ends with white space",
+	CodeKeyEncoding:  "is not clean UTF-8",
+	CodeKeyLength:    fmt.Sprintf("is longer than %d bytes", MaxValue),
+	CodeKeyQuery:     "has no value: its query fails on this record",
+	CodeKeySteps:     fmt.Sprintf("was given up after %d steps of its query", MaxSteps),
+	CodeKeyOutputs:   "has more than one value",
+	CodePrefixLength: fmt.Sprintf("prefix is longer than %d characters, or a part of it than %d bytes", MaxEvaluated, MaxSegment),
 }

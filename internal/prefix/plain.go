@@ -114,12 +114,12 @@ func plainPath(base []step, q *gojq.Query) ([]step, bool) {
 		return plainPath(left, q.Right)
 	}
 	steps, ok := base, true
-	switch q.Term.Type {
-	case gojq.TermTypeIdentity:
-	case gojq.TermTypeQuery:
-		steps, ok = plainPath(base, q.Term.Query)
-	case gojq.TermTypeIndex:
-		steps, ok = plainStep(base, q.Term.Index)
+	switch t := q.Term; {
+	case t.Type == gojq.TermTypeIdentity:
+	case t.Query != nil:
+		steps, ok = plainPath(base, t.Query)
+	case t.Index != nil:
+		steps, ok = plainStep(base, t.Index)
 	default:
 		return nil, false
 	}

@@ -16,30 +16,30 @@ const defaultPrefix = "AWSLogs/!{partitionKeyFromQuery:account}/Inspector/!{part
 
 var defaultKeys = []string{"account", "region"}
 
-func mustCompile(t testing.TB, expr string, o prefix.Options) *prefix.Expression {
-	t.Helper()
+func mustCompile(tb testing.TB, expr string, o prefix.Options) *prefix.Expression {
+	tb.Helper()
 	e, err := prefix.Compile(expr, o)
 	if err != nil {
-		t.Fatalf("compile %s: %v", expr, err)
+		tb.Fatalf("compile %s: %v", expr, err)
 	}
 	return e
 }
 
-func instant(t testing.TB, text string) time.Time {
-	t.Helper()
+func instant(tb testing.TB, text string) time.Time {
+	tb.Helper()
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return at
 }
 
 // eval evaluates and finishes.
-func eval(t testing.TB, e *prefix.Expression, at string, keys ...string) string {
-	t.Helper()
-	got, err := e.Append(nil, instant(t, at), keys)
+func eval(tb testing.TB, e *prefix.Expression, at string, keys ...string) string {
+	tb.Helper()
+	got, err := e.Append(nil, instant(tb, at), keys)
 	if err != nil {
-		t.Fatalf("append: %v", err)
+		tb.Fatalf("append: %v", err)
 	}
 	return prefix.Finish(string(got), [16]byte{1})
 }
@@ -53,8 +53,10 @@ func TestExpressions(t *testing.T) {
 		want    string
 	}{
 		"the default prefix": {
-			defaultPrefix, prefix.Options{Keys: defaultKeys},
-			[]string{"111111111111", "us-east-1"}, "AWSLogs/111111111111/Inspector/us-east-1/2018/08/27/10/",
+			defaultPrefix,
+			prefix.Options{Keys: defaultKeys},
+			[]string{"111111111111", "us-east-1"},
+			"AWSLogs/111111111111/Inspector/us-east-1/2018/08/27/10/",
 		},
 		"nothing gets the default timestamp":       {"", prefix.Options{}, nil, "2018/08/27/10/"},
 		"text gets it without a slash":             {"myFirehosePrefix", prefix.Options{}, nil, "myFirehosePrefix2018/08/27/10/"},
@@ -292,6 +294,29 @@ func TestWindow(t *testing.T) {
 			}
 			if !from.Equal(want[0]) || !until.Equal(want[1]) {
 				t.Errorf("got %s to %s, want %s", from.UTC(), until.UTC(), want)
+			}
+		})
+	}
+}
+
+func TestDoubts(t *testing.T) {
+	for name, tt := range map[string]struct {
+		expr, want string // want: how the remark starts; empty for none
+	}{
+		"the default":                   {"!{timestamp:yyyy/MM/dd/HH}/", ""},
+		"the default timestamp":         {"a/", ""},
+		"a year of weeks with its week": {"!{timestamp:YYYY/'W'ww}/", ""},
+		"a year of weeks with a month":  {"!{timestamp:YYYY/MM/dd/HH}/", "Y is"},
+		"a day of the year for a day":   {"!{timestamp:yyyy/MM/DD}/", "D is"},
+		"minutes for a month":           {"!{timestamp:yyyy/mm/dd}/", "m is"},
+		"half a day":                    {"!{timestamp:yyyy/MM/dd/hh}/", "h and K"},
+		"fractions for seconds":         {"!{timestamp:HHmmSS}/", "S is"},
+		"fractions of a second":         {"!{timestamp:HHmmssSSS}/", "a prefix that"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := strings.Join(mustCompile(t, tt.expr, prefix.Options{}).Doubts(), "; ")
+			if (got == "") != (tt.want == "") || !strings.HasPrefix(got, tt.want) {
+				t.Errorf("%s: got %q, want %q", tt.expr, got, tt.want)
 			}
 		})
 	}

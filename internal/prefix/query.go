@@ -155,21 +155,18 @@ func forbidden(ast *gojq.Query) (problem, hint string) {
 }
 
 func walk(v reflect.Value, visit func(node any)) {
-	switch v.Kind() {
-	case reflect.Pointer:
-		if !v.IsNil() {
-			visit(v.Interface())
-			walk(v.Elem(), visit)
-		}
-	case reflect.Struct:
+	switch kind := v.Kind(); {
+	case kind == reflect.Pointer && !v.IsNil():
+		visit(v.Interface())
+		walk(v.Elem(), visit)
+	case kind == reflect.Struct:
 		for i := range v.NumField() {
 			walk(v.Field(i), visit)
 		}
-	case reflect.Slice:
+	case kind == reflect.Slice:
 		for i := range v.Len() {
 			walk(v.Index(i), visit)
 		}
-	default: // a leaf of the tree
 	}
 }
 
