@@ -19,11 +19,13 @@ func didYouMean(name string, known []string) string {
 	return meaning(best)
 }
 
+var separators = strings.NewReplacer("-", "", "_", "", ".", "")
+
 func meaning(word string) string { return "did you mean " + word + "?" }
 
 // squeezed forgets what people mix up: capitals, dashes, underscores and a plural.
 func squeezed(s string) string {
-	return strings.TrimSuffix(strings.NewReplacer("-", "", "_", "", ".", "").Replace(strings.ToLower(s)), "s")
+	return strings.TrimSuffix(separators.Replace(strings.ToLower(s)), "s")
 }
 
 // edits counts the insertions, deletions, replacements and swaps of neighbours that make b of a. Long words, which

@@ -14,12 +14,14 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Bounds of a file. They keep the YAML parser, whose work grows with depth times length, and aliases, whose
-// expansion grows exponentially, within milliseconds.
+// Bounds of a file. They keep the YAML parser, whose work grows with the square of depth, fields and documents, and
+// aliases, whose expansion grows exponentially, within seconds.
 const (
-	maxFile  = 1 << 20 // bytes
-	maxDepth = 64      // lists and objects within each other
-	maxNodes = 100_000 // values after expansion of aliases
+	maxFile      = 1 << 20 // bytes
+	maxDepth     = 64      // lists and objects within each other
+	maxFields    = 10_000  // as written
+	maxDocuments = 100
+	maxNodes     = 100_000 // values after expansion of aliases
 )
 
 type kind uint8
@@ -76,8 +78,8 @@ func (r *reader) read(data []byte) *value {
 		return nil
 	}
 	tokens := lexer.Tokenize(string(data))
-	if line, column := tooDeep(tokens); line > 0 {
-		r.fault(line, column, "", "", fmt.Sprintf("at most %d lists and objects within each other", maxDepth), "")
+	if t, want := excess(tokens); t != nil {
+		r.fault(t.Position.Line, t.Position.Column, "", "", want, "")
 		return nil
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
@@ -139,13 +141,15 @@ func isControl(c rune) bool {
 	return c < ' ' && c != '\t' || c >= 0x7f && c < 0xa0 || c == 0x2028 || c == 0x2029 || c == 0xfeff
 }
 
-// tooDeep returns where tokens nest beyond maxDepth, zero if nowhere. Blocks nest by indentation, which costs the
-// writer a line each and is left to value; what counts here are brackets, and the dashes and question marks on a line.
-func tooDeep(tokens token.Tokens) (line, column int) {
-	brackets, dashes, last := 0, 0, 0
+// excess returns the token with which the file goes beyond what the parser is trusted with, and the bound. Blocks nest
+// by indentation, which costs the writer a line each and is left to value; what counts here are brackets, and what can
+// nest on one line.
+func excess(tokens token.Tokens) (*token.Token, string) {
+	brackets, onLine, last := 0, 0, 0
+	fields, documents := 0, 0
 	for _, t := range tokens {
 		if t.Position.Line != last {
-			dashes, last = 0, t.Position.Line
+			onLine, last = 0, t.Position.Line
 		}
 		switch t.Type {
 		case token.SequenceStartType, token.MappingStartType:
@@ -153,14 +157,23 @@ func tooDeep(tokens token.Tokens) (line, column int) {
 		case token.SequenceEndType, token.MappingEndType:
 			brackets--
 		case token.SequenceEntryType, token.MappingKeyType, token.AnchorType, token.TagType:
-			dashes++
+			onLine++
+		case token.MappingValueType:
+			fields++
+		case token.DocumentHeaderType, token.DocumentEndType:
+			documents++
 		default:
 		}
-		if brackets > maxDepth || dashes > maxDepth {
-			return t.Position.Line, t.Position.Column
+		switch {
+		case brackets > maxDepth || onLine > maxDepth:
+			return t, fmt.Sprintf("at most %d lists and objects within each other", maxDepth)
+		case fields > maxFields:
+			return t, fmt.Sprintf("at most %d fields", maxFields)
+		case documents > maxDocuments:
+			return t, "one YAML document in the file"
 		}
 	}
-	return 0, 0
+	return nil, ""
 }
 
 // syntax reports the parser's error. It stops at the first.
@@ -277,6 +290,9 @@ func (r *reader) object(v *value, values []*ast.MappingValueNode, path string, d
 	v.kind, v.bad = objectKind, false
 	lines := make(map[string]int, len(values))
 	for _, m := range values {
+		if !r.spaced(m, path) {
+			continue
+		}
 		key, ok := r.key(m.Key, path)
 		if !ok {
 			continue
@@ -296,6 +312,30 @@ func (r *reader) object(v *value, values []*ast.MappingValueNode, path string, d
 	}
 }
 
+// spaced refuses {name:x} and [12:30]: the parser makes fields of them, but other readers of YAML texts.
+func (r *reader) spaced(m *ast.MappingValueNode, path string) bool {
+	colon := m.Start
+	if colon == nil || colon.Next == nil || colon.Type != token.MappingValueType || quoted(m.Key.GetToken()) {
+		return true
+	}
+	next := colon.Next.Position
+	if next.Line != colon.Position.Line || next.Column != colon.Position.Column+1 || colon.Next.Type == token.ImplicitNullType {
+		return true
+	}
+	r.at(m.Key, path, shown(name(m.Key)+":"+colon.Next.Value), "a space after the colon of a field",
+		"or quotes around all of it, if it is one text")
+	return false
+}
+
+// untabbed refuses a tab within a text that is not quoted: the parser would leave it out.
+func (r *reader) untabbed(t *token.Token, path string) bool {
+	if !strings.Contains(strings.Trim(t.Origin, " \t\r\n"), "\t") {
+		return true
+	}
+	r.fault(t.Position.Line, t.Position.Column, path, shown(t.Value), "no tab within a text", "quote it, or use spaces")
+	return false
+}
+
 // key returns the name of a field: a text, or a number that is written as JSON would.
 func (r *reader) key(n ast.Node, path string) (string, bool) {
 	switch n := n.(type) {
@@ -305,6 +345,9 @@ func (r *reader) key(n ast.Node, path string) (string, bool) {
 	case *ast.StringNode:
 		if quoted(n.Token) {
 			return n.Value, true
+		}
+		if !r.untabbed(n.Token, path) {
+			return "", false
 		}
 		if resolve(n.Value) == plainText {
 			return n.Value, true
@@ -321,6 +364,9 @@ func quoted(t *token.Token) bool {
 
 func (r *reader) scalar(v *value, n ast.ScalarNode, path string) {
 	t := n.GetToken()
+	if !quoted(t) && !r.untabbed(t, path) {
+		return
+	}
 	v.bad = false
 	if s, ok := n.(*ast.StringNode); ok && (quoted(t) || strings.ContainsAny(s.Value, " \n")) {
 		v.kind, v.text = textKind, s.Value
