@@ -18,7 +18,8 @@ type node struct {
 	parent   int32
 	key      string
 	children []child
-	byKey    map[string]int // index into children, once there are many
+	byLength [][]int32        // indices of children by the length of their key; maxShort stands for all longer
+	byKey    map[string]int32 // the same by key, where one length has many
 }
 
 type child struct {
@@ -26,8 +27,11 @@ type child struct {
 	node int32
 }
 
-// fewChildren is how many children are looked through one by one; beyond it a map is faster.
-const fewChildren = 8
+const (
+	maxShort = 63 // bytes of a key
+	// fewAlike is how many keys of one length are looked through one by one; beyond it a map is faster.
+	fewAlike = 8
+)
 
 // NewPaths returns an empty set.
 func NewPaths() *Paths { return &Paths{nodes: []node{{path: -1}}} }
@@ -70,15 +74,21 @@ func (p *Paths) addChild(at int32, key string) int32 {
 	made := int32(len(p.nodes))
 	p.nodes = append(p.nodes, node{path: -1, parent: at, key: key})
 	n := &p.nodes[at]
+	index := int32(len(n.children))
 	n.children = append(n.children, child{key, made})
-	if len(n.children) > fewChildren {
-		if n.byKey == nil {
-			n.byKey = make(map[string]int)
-			for i, c := range n.children {
-				n.byKey[c.key] = i
-			}
+	if n.byLength == nil {
+		n.byLength = make([][]int32, maxShort+1)
+	}
+	alike := append(n.byLength[min(len(key), maxShort)], index)
+	n.byLength[min(len(key), maxShort)] = alike
+	if len(alike) > fewAlike && n.byKey == nil {
+		n.byKey = make(map[string]int32)
+		for i, c := range n.children {
+			n.byKey[c.key] = int32(i)
 		}
-		n.byKey[key] = len(n.children) - 1
+	}
+	if n.byKey != nil {
+		n.byKey[key] = index
 	}
 	return made
 }
@@ -86,15 +96,19 @@ func (p *Paths) addChild(at int32, key string) int32 {
 // lookup returns the index of a child, -1 for none.
 func (p *Paths) lookup(at int32, key []byte) int {
 	n := &p.nodes[at]
-	if n.byKey != nil {
+	if n.byLength == nil {
+		return -1
+	}
+	alike := n.byLength[min(len(key), maxShort)]
+	if len(alike) > fewAlike {
 		if i, ok := n.byKey[string(key)]; ok {
-			return i
+			return int(i)
 		}
 		return -1
 	}
-	for i := range n.children {
-		if c := &n.children[i]; len(c.key) == len(key) && c.key == string(key) {
-			return i
+	for _, i := range alike {
+		if n.children[i].key == string(key) {
+			return int(i)
 		}
 	}
 	return -1
@@ -181,12 +195,13 @@ func hexDigit(c byte) int {
 // AppendCompact appends a valid JSON value without the white space between its tokens; strings and numbers stay as
 // they are written.
 func AppendCompact(dst, raw []byte) []byte {
+	var s stops
 	for i := 0; i < len(raw); {
 		switch c := raw[i]; c {
 		case ' ', '\n', '\t', '\r':
 			i++
 		case '"':
-			end, _, err := skipString(raw, i+1)
+			end, _, err := s.skipString(raw, i+1)
 			if err != nil {
 				return append(dst, raw[i:]...) // not valid: nothing more to go by
 			}

@@ -69,6 +69,7 @@ type Document struct {
 	arrays    int32
 	key       []byte
 	marks     []uint64
+	stops     stops
 }
 
 // Scan reads the value at the start of b, white space before it allowed, and returns how many bytes it took. It
@@ -78,6 +79,7 @@ func (d *Document) Scan(b []byte, paths *Paths) (int, error) {
 	d.Bytes, d.paths = b, paths
 	d.Hits, d.positions, d.marks = d.Hits[:0], append(d.positions[:0], position{}), d.marks[:0]
 	d.duplicate, d.arrays = 0, 0
+	d.stops.reset()
 	return d.value(skipSpace(b, 0), 0, 0, 0, false)
 }
 
@@ -148,7 +150,7 @@ func (d *Document) value(i int, node, pos int32, depth int, dotted bool) (int, e
 	case '{':
 		kind = Object
 		if len(n.children) == 0 {
-			end, err = skip(b, i, depth)
+			end, err = d.stops.skip(b, i, depth)
 		} else {
 			end, err = d.object(i, node, pos, depth, dotted)
 		}
@@ -158,7 +160,7 @@ func (d *Document) value(i int, node, pos int32, depth int, dotted bool) (int, e
 	case '"':
 		var escaped bool
 		kind = String
-		if end, escaped, err = skipString(b, i+1); hit >= 0 {
+		if end, escaped, err = d.stops.skipString(b, i+1); hit >= 0 {
 			d.Hits[hit].Escaped = escaped
 		}
 	case 't':
@@ -201,7 +203,7 @@ func (d *Document) object(i int, node, pos int32, depth int, dotted bool) (int, 
 		if b[i] != '"' {
 			return i, &SyntaxError{i, "expected a member name in double quotes, found " + show(b[i])}
 		}
-		end, escaped, err := skipString(b, i+1)
+		end, escaped, err := d.stops.skipString(b, i+1)
 		if err != nil {
 			return end, err
 		}
@@ -222,7 +224,7 @@ func (d *Document) object(i int, node, pos int32, depth int, dotted bool) (int, 
 		if child != 0 {
 			i, err = d.value(i, child, pos, depth+1, dotted || dot)
 		} else {
-			i, err = skip(b, i, depth+1)
+			i, err = d.stops.skip(b, i, depth+1)
 		}
 		if err != nil {
 			return i, err

@@ -1,15 +1,6 @@
 package scan
 
-import (
-	"encoding/binary"
-	"math/bits"
-	"unicode/utf8"
-)
-
-const (
-	ones  = 0x0101010101010101
-	highs = 0x8080808080808080
-)
+import "unicode/utf8"
 
 func skipSpace(b []byte, i int) int {
 	for i < len(b) && b[i] <= ' ' && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
@@ -19,21 +10,9 @@ func skipSpace(b []byte, i int) int {
 }
 
 // skipString reads a string from behind its opening quote to behind its closing one.
-func skipString(b []byte, i int) (end int, escaped bool, err error) {
+func (s *stops) skipString(b []byte, i int) (end int, escaped bool, err error) {
 	for {
-		// Eight bytes at a time: is any of them a quote, a backslash, a control character, or not ASCII? A borrow may
-		// mark a byte above a true one, never below: the lowest mark is always true.
-		for i+8 <= len(b) {
-			w := binary.LittleEndian.Uint64(b[i:])
-			quote, slash := w^(ones*'"'), w^(ones*'\\')
-			m := ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*0x20)&^w | w) & highs
-			if m != 0 {
-				i += bits.TrailingZeros64(m) >> 3
-				break
-			}
-			i += 8
-		}
-		if i >= len(b) {
+		if i = s.next(b, i); i >= len(b) {
 			return len(b), escaped, ErrIncomplete
 		}
 		switch c := b[i]; {
@@ -46,8 +25,6 @@ func skipString(b []byte, i int) (end int, escaped bool, err error) {
 			}
 		case c < 0x20:
 			return i, escaped, &SyntaxError{i, "raw control character " + show(c) + " in a string; it must be escaped"}
-		case c < utf8.RuneSelf:
-			i++
 		default:
 			if i, err = skipRune(b, i); err != nil {
 				return i, escaped, err
@@ -154,7 +131,7 @@ func noDigit(b []byte, i int, want string) (int, error) {
 }
 
 // skip reads a value that nobody wants. It keeps no stack but a bit a level.
-func skip(b []byte, i, depth int) (int, error) {
+func (s *stops) skip(b []byte, i, depth int) (int, error) {
 	var objects [MaxDepth/64 + 1]uint64 // bit set: the container at that depth is an object
 	base := depth
 	var err error
@@ -164,7 +141,9 @@ value:
 	}
 	switch c := b[i]; c {
 	case '"':
-		if i, _, err = skipString(b, i+1); err != nil {
+		if end := s.quick(b, i+1); end >= 0 {
+			i = end
+		} else if i, _, err = s.skipString(b, i+1); err != nil {
 			return i, err
 		}
 	case '{', '[':
@@ -240,7 +219,9 @@ member:
 	if b[i] != '"' {
 		return i, &SyntaxError{i, "expected a member name in double quotes, found " + show(b[i])}
 	}
-	if i, _, err = skipString(b, i+1); err != nil {
+	if end := s.quick(b, i+1); end >= 0 {
+		i = end
+	} else if i, _, err = s.skipString(b, i+1); err != nil {
 		return i, err
 	}
 	if i < len(b) && b[i] == ':' {
