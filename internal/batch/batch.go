@@ -90,10 +90,19 @@ type Batcher struct {
 // New returns a Batcher for streams with these limits.
 func New(limits []Limits) *Batcher {
 	return &Batcher{
-		limits:     limits,
+		limits:     append([]Limits(nil), limits...),
 		partitions: make(map[key]*partition),
 		ages:       make([]ages, len(limits)),
 	}
+}
+
+// Limit sets the limits of a stream, which may be a new one.
+func (b *Batcher) Limit(stream int, l Limits) {
+	for len(b.limits) <= stream {
+		b.limits = append(b.limits, Limits{})
+		b.ages = append(b.ages, nil)
+	}
+	b.limits[stream] = l
 }
 
 // Add takes a record. It panics if the stream is not one of the limits'.
@@ -138,6 +147,23 @@ func (b *Batcher) take(t Batch) Batch {
 	b.records -= len(t.Positions)
 	b.bytes -= t.Bytes
 	return t
+}
+
+// HasFull reports whether a batch is full.
+func (b *Batcher) HasFull() bool { return len(b.closed) > 0 }
+
+// Each calls fn with the stream and the position of every pending record.
+func (b *Batcher) Each(fn func(stream int, at Position)) {
+	for i := range b.closed {
+		for _, at := range b.closed[i].Positions {
+			fn(b.closed[i].Stream, at)
+		}
+	}
+	for _, p := range b.partitions {
+		for _, at := range p.positions {
+			fn(int(p.stream), at)
+		}
+	}
 }
 
 // Full returns the next batch that is full, which is no longer pending then.
@@ -247,7 +273,7 @@ func (b *Batcher) Remove(stream int, prefix string, positions []Position, bytes 
 	if p == nil {
 		return 0
 	}
-	kept := p.positions[:0]
+	kept, asked := p.positions[:0], int64(len(positions))
 	for _, at := range p.positions {
 		for len(positions) > 0 && positions[0] < at {
 			positions = positions[1:]
@@ -262,6 +288,7 @@ func (b *Batcher) Remove(stream int, prefix string, positions []Position, bytes 
 	if found == 0 {
 		return 0
 	}
+	bytes = bytes * int64(found) / asked // some of them may be damaged, and unknown here
 	p.positions = kept
 	p.bytes -= bytes
 	p.sum = p.sum.Sub(sum)

@@ -98,7 +98,7 @@ func TestRecordsAreTakenBack(t *testing.T) {
 	if _, ok := b.Full(); ok {
 		t.Fatal("a batch was closed while held")
 	}
-	if n := b.Remove(0, "p/", []Position{1, 3, 77}, 20, Sum{4, 2}); n != 2 {
+	if n := b.Remove(0, "p/", []Position{1, 3, 77}, 30, Sum{4, 2}); n != 2 {
 		t.Errorf("%d were taken back, want 2", n)
 	}
 	if n := b.Remove(0, "other/", []Position{1}, 10, Sum{}); n != 0 {
