@@ -13,8 +13,9 @@ import (
 const (
 	kindRoll = 255 // a call for the next segment; never on disk
 
-	// Overwriting zeros costs about half of what growing the file does, because fsync then has no metadata to write.
-	// Small groups gain by zeros written ahead; large ones are bound by bytes, and would write twice as many.
+	// Overwriting costs about half of what growing the file does, because fsync then has no metadata to write. That is
+	// why files of trimmed segments are used again. Where there is none, small groups gain by zeros written ahead; large
+	// ones are bound by bytes, and would write twice as many.
 	aheadBytes = 1 << 20
 	aheadGroup = 128 << 10
 	// aheadUnit tells zeros written ahead from zeros that should not be there: a file with the former is a multiple of
@@ -229,16 +230,21 @@ func (j *Journal) write(group []*call) error {
 			return err
 		}
 	}
-	return j.flush(j.encode(group, bytes), true)
+	return j.flush(j.encode(group, bytes), bytes)
 }
 
 // encode puts the frames of group, bytes long, into the buffer, for the end of the active segment.
 func (j *Journal) encode(group []*call, bytes int64) []byte {
-	if int64(cap(j.buf)) < bytes {
-		j.buf = make([]byte, bytes)
-	}
-	b := j.buf[:bytes]
 	start, at := j.active.end.Load(), int64(0)
+	blank := int64(0)
+	if j.active.reused { // so that recovery sees the end, and not the rest of an older frame
+		blank = max(0, min(blankSize, j.active.filled-start-bytes))
+	}
+	if int64(cap(j.buf)) < bytes+blank {
+		j.buf = make([]byte, bytes+blank)
+	}
+	b := j.buf[:bytes+blank]
+	clear(b[bytes:])
 	for g, c := range group {
 		for i, p := range c.payloads {
 			f := frame{length: uint32(len(p)), kind: c.kind, offset: uint32(start + at), back: uint32(at)} //nolint:gosec // below maxSegment
@@ -264,8 +270,9 @@ func (j *Journal) encode(group []*call, bytes int64) []byte {
 	return b
 }
 
-// flush writes one group at the end of the active segment and makes it durable.
-func (j *Journal) flush(b []byte, ahead bool) error {
+// flush writes b, a group of so many bytes with or without a blank behind, at the end of the active segment and makes it
+// durable.
+func (j *Journal) flush(b []byte, bytes int64) error {
 	s := j.active
 	end := s.end.Load()
 	n, err := s.file.WriteAt(b, end)
@@ -275,36 +282,55 @@ func (j *Journal) flush(b []byte, ahead bool) error {
 	if err != nil {
 		return j.undo(err)
 	}
-	end += int64(len(b))
-	switch {
-	case !ahead:
-		if err := s.file.Truncate(end); err != nil {
-			return j.poisoned(err)
-		}
-		j.filled = end
-	case end > j.filled:
-		j.ahead(end, len(b))
+	end += bytes
+	if end > s.filled {
+		j.ahead(end, bytes)
 	}
+	return j.settle(end)
+}
+
+// finish writes b, the group of one frame that ends the active segment, and cuts the file behind it. The frame counts
+// if the segment stays the active one.
+func (j *Journal) finish(b []byte, counts bool) error {
+	s := j.active
+	end := s.end.Load()
+	if _, err := s.file.WriteAt(b, end); err != nil {
+		return j.undo(err)
+	}
+	after := end + int64(len(b))
+	if err := s.file.Truncate(after); err != nil {
+		return j.poisoned(err)
+	}
+	s.filled = after
+	if counts {
+		end = after
+	}
+	return j.settle(end)
+}
+
+// settle makes the active segment durable up to end.
+func (j *Journal) settle(end int64) error {
+	s := j.active
 	if err := s.file.Sync(); err != nil {
 		return j.poisoned(err)
 	}
-	s.end.Store(end)
 	j.mu.Lock()
-	j.size += int64(len(b))
+	j.size += end - s.end.Load()
 	j.mu.Unlock()
+	s.end.Store(end)
 	return nil
 }
 
 // ahead writes zeros behind the end, if groups are small enough to gain by it. An error does not matter: the zeros are
 // neither needed nor acknowledged.
-func (j *Journal) ahead(end int64, group int) {
-	j.filled = end
+func (j *Journal) ahead(end, group int64) {
+	j.active.filled = end
 	to := min(end+aheadBytes, j.o.SegmentBytes) / aheadUnit * aheadUnit
 	if group > aheadGroup || to <= end {
 		return
 	}
 	if _, err := j.active.file.WriteAt(zeros[:to-end], end); err == nil {
-		j.filled = to
+		j.active.filled = to
 	}
 }
 
@@ -324,13 +350,16 @@ func (j *Journal) undo(cause error) error {
 	if err != nil {
 		return j.poisoned(errors.Join(cause, err))
 	}
-	j.filled = end
+	j.active.filled = end
 	return fmt.Errorf("append to %s: %w", j.active.name, cause)
 }
 
 // poisoned ends all writing.
 func (j *Journal) poisoned(cause error) error {
 	err := fmt.Errorf("%w: write in %s: %w", ErrPoisoned, j.dir, cause)
+	if disk.NoSpace(cause) { // must not pass for the error after which the journal works on
+		err = fmt.Errorf("%w: write in %s: %v", ErrPoisoned, j.dir, cause) //nolint:errorlint // see above
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.poison = err
@@ -358,7 +387,7 @@ func (j *Journal) writeClose() error {
 	if (end+frameHead)%aheadUnit == 0 {
 		payload = make([]byte, alignment) // see aheadUnit
 	}
-	return j.flush(j.single(kindClose, payload), false)
+	return j.finish(j.single(kindClose, payload), true)
 }
 
 // roll makes the next segment and only then seals the active one: a sealed segment without a next one has lost it.
@@ -374,7 +403,7 @@ func (j *Journal) roll() error {
 	if err != nil {
 		return err
 	}
-	err = j.flush(j.single(kindSeal, nil), false)
+	err = j.finish(j.single(kindSeal, nil), false)
 	if err != nil && !disk.NoSpace(err) {
 		return errors.Join(err, next.close()) // poisoned; at the next Open the segment is there, and empty
 	}
@@ -382,6 +411,6 @@ func (j *Journal) roll() error {
 	j.segments = append(slices.Clip(j.segments), next)
 	j.size += headSize
 	j.mu.Unlock()
-	j.active, j.filled = next, headSize
+	j.active = next
 	return j.keepOpen(old)
 }

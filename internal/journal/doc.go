@@ -8,20 +8,21 @@
 //	LOCK                 who has the journal open
 //	0000000001.segment   frames; the one of the highest number is the active one
 //	0000000002.tmp       a segment being made; removed at the next open
+//	0000000001.spare     a trimmed segment, to be used again for a later one
 //
 // # Segment
 //
 // All numbers are little endian. This is version 1 of the format; doc/format/journal.md tells the same with examples.
 //
-//	 0        8         12        16                32           36         40       60       64
-//	+---------+---------+---------+-----------------+------------+----------+--------+--------+
-//	| magic   | version | segment | journal id      | previous   | oldest   | zeros  | crc    |
-//	| 8 bytes | 4       | 4       | 16, random      | end 4      | 4        | 20     | 4      |
-//	+---------+---------+---------+-----------------+------------+----------+--------+--------+
+//	 0        8         12        16           32         36       40       44       60       64
+//	+---------+---------+---------+------------+----------+--------+--------+--------+--------+
+//	| magic   | version | segment | journal id | previous | oldest | was    | zeros  | crc    |
+//	| 8 bytes | 4       | 4       | 16, random | end 4    | 4      | 4      | 16     | 4      |
+//	+---------+---------+---------+------------+----------+--------+--------+--------+--------+
 //
 // crc is CRC-32C of the 60 bytes before it. previous end is where the frames of the segment before this one end (0:
-// there is none), oldest the lowest segment that was not trimmed when this one was made. Frames follow, each at a
-// multiple of 8:
+// there is none), oldest the lowest segment that was not trimmed when this one was made, was the segment whose file this
+// was before (0: a new file). Frames follow, each at a multiple of 8:
 //
 //	 0        4      5       6       8        12       16          20          24          24+length
 //	+--------+------+-------+-------+--------+--------+-----------+-----------+-----------+---------+
@@ -45,6 +46,9 @@
 //	flag 1  first frame of a call to Append
 //	flag 2  last frame of it
 //	flag 4  last frame of the group
+//
+// A file whose length is a multiple of 65536 has room behind its last frame: zeros, or, if it was another segment before,
+// a blank of 32 zeros and then old bytes. A file of any other length ends with its last frame.
 //
 // # What is certain after a crash
 //

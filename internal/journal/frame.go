@@ -12,6 +12,7 @@ const (
 	headSize  = 64 // of a segment
 	frameHead = 24
 	alignment = 8
+	blankSize = 32 // zeros behind the last group in a file that was used before
 
 	version = 1
 	magic   = "catchjnl"
@@ -56,9 +57,12 @@ type head struct {
 	id          id
 	previousEnd uint32
 	oldest      uint32
+	was         uint32 // the segment whose file this was before; 0: none
 }
 
-func (h head) bytes() []byte {
+func (h head) bytes() []byte { return h.bytesOf(version) }
+
+func (h head) bytesOf(version uint32) []byte {
 	b := make([]byte, headSize)
 	copy(b, magic)
 	le.PutUint32(b[8:], version)
@@ -66,6 +70,7 @@ func (h head) bytes() []byte {
 	copy(b[16:], h.id[:])
 	le.PutUint32(b[32:], h.previousEnd)
 	le.PutUint32(b[36:], h.oldest)
+	le.PutUint32(b[40:], h.was)
 	le.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli))
 	return b
 }
@@ -83,7 +88,7 @@ func parseHead(b []byte) (head, error) {
 	if v := le.Uint32(b[8:]); v != version {
 		return head{}, fmt.Errorf("%w: %d, not %d", ErrVersion, v, version)
 	}
-	h := head{segment: le.Uint32(b[12:]), previousEnd: le.Uint32(b[32:]), oldest: le.Uint32(b[36:])}
+	h := head{segment: le.Uint32(b[12:]), previousEnd: le.Uint32(b[32:]), oldest: le.Uint32(b[36:]), was: le.Uint32(b[40:])}
 	copy(h.id[:], b[16:])
 	return h, nil
 }

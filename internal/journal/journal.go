@@ -92,6 +92,7 @@ type Journal struct {
 	queued   int64  // bytes in queue and in the group being written
 	poison   error
 	opened   []*segment // whose files were opened for reading, oldest first
+	spares   []spare
 	closed   bool
 
 	// The caller that leads owns these.
@@ -110,6 +111,10 @@ type segment struct {
 	gaps   []span // of which Open has told
 
 	end atomic.Int64 // frames before it are on the disk
+
+	// The caller that leads owns these, while the segment is active.
+	filled int64 // the file has bytes from end to here that only need overwriting
+	reused bool  // they are of another segment, not zeros
 
 	mu   sync.RWMutex // guards file: read-held while reading
 	file disk.File    // nil until needed, and once gone

@@ -65,6 +65,12 @@ func (j *Journal) open() (*Recovered, error) {
 	if err := j.identify(found); err != nil {
 		return nil, err
 	}
+	if len(found) > 0 {
+		// A process that was killed may have made names that it had no time to sync.
+		if err := j.fsys.SyncDir(j.dir); err != nil {
+			return nil, err
+		}
+	}
 	r := recovery{j: j, rec: new(Recovered)}
 	return r.rec, r.run(found)
 }
@@ -75,6 +81,11 @@ type candidate struct {
 	size   int64
 	head   head
 	err    error // errHead
+}
+
+// mine reports whether the head is whole and of this segment of this journal.
+func (c candidate) mine(journal id) bool {
+	return c.err == nil && c.head.segment == c.number && c.head.id == journal
 }
 
 // find lists the segments by number and removes what was being made at a crash.
@@ -91,7 +102,11 @@ func (j *Journal) find() ([]candidate, error) {
 			}
 			continue
 		}
-		number, ok := segmentNumber(e.Name)
+		if number, ok := fileNumber(e.Name, spareSuffix); ok {
+			j.spares = append(j.spares, spare{number: number, size: e.Size})
+			continue
+		}
+		number, ok := fileNumber(e.Name, segmentSuffix)
 		if !ok {
 			continue
 		}
@@ -174,6 +189,7 @@ type recovery struct {
 type newest struct {
 	segment *segment
 	head    bool // is whole
+	was     uint32
 	size    int64
 	window  *window
 	tail    tail
@@ -224,7 +240,7 @@ func (r *recovery) segment(c candidate, next *candidate) error {
 	}
 	s.file = f
 	j.segments = append(j.segments, s)
-	mine := c.err == nil && c.head.segment == c.number && c.head.id == j.id
+	mine := c.mine(j.id)
 	switch {
 	case mine:
 		r.floor = max(r.floor, c.head.oldest)
@@ -234,7 +250,7 @@ func (r *recovery) segment(c candidate, next *candidate) error {
 		r.lose(s, span{0, headSize}, "head is of another journal or segment")
 	}
 	limit, known := c.size, false
-	if next != nil && next.err == nil && next.head.id == j.id && next.number == c.number+1 && next.head.previousEnd >= headSize {
+	if next != nil && next.number == c.number+1 && next.mine(j.id) && next.head.previousEnd >= headSize {
 		limit, known = int64(next.head.previousEnd), true
 	}
 	w := &window{f: f, size: c.size, buf: r.buf[:0]}
@@ -250,7 +266,7 @@ func (r *recovery) segment(c candidate, next *candidate) error {
 		r.lose(s, span{headSize, c.size}, w.bad.Error())
 	}
 	if next == nil && !sc.tail.sealed() {
-		r.newest = &newest{segment: s, head: mine, size: c.size, window: w, tail: sc.tail}
+		r.newest = &newest{segment: s, head: mine, was: c.head.was, size: c.size, window: w, tail: sc.tail}
 		r.proven(s, gaps, sc.tail.start)
 		return nil
 	}
@@ -264,10 +280,7 @@ func (r *recovery) segment(c candidate, next *candidate) error {
 		}
 	}
 	r.proven(s, gaps, math.MaxInt64)
-	s.end.Store(max(limit, end))
-	if !known {
-		s.end.Store(end)
-	}
+	s.end.Store(end)
 	return s.suspend()
 }
 

@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 
@@ -31,9 +32,11 @@ func (j *Journal) ReadAt(p Position, buf []byte) ([]byte, error) {
 		buf = make([]byte, readGuess)
 	}
 	buf = buf[:min(int64(cap(buf)), end-off)]
-	if err := readFull(file, buf, off); err != nil {
+	n, err := file.ReadAt(buf, off)
+	if err != nil && err != io.EOF { //nolint:errorlint // ReaderAt gives it bare
 		return nil, fmt.Errorf("read %s: %w", p, err)
 	}
+	buf = buf[:n] // the padding of a last frame may be cut off
 	f, ok := parseFrame(buf, off, s.keys)
 	if !ok || f.kind != kindRecord {
 		return nil, &CorruptionError{Segment: p.Segment, Offset: off, Reason: "no valid frame"}
@@ -125,10 +128,14 @@ func (j *Journal) Replay(fn func(Position, []byte) error) error {
 	j.mu.Lock()
 	segments := slices.Clone(j.segments)
 	j.mu.Unlock()
+	ends := make([]int64, len(segments))
+	for i, s := range segments {
+		ends[i] = s.end.Load()
+	}
 	var buf []byte
-	for _, s := range segments {
+	for i, s := range segments {
 		var err error
-		if buf, err = j.replay(s, buf, fn); err != nil && !errors.Is(err, ErrTrimmed) {
+		if buf, err = j.replay(s, ends[i], buf, fn); err != nil && !errors.Is(err, ErrTrimmed) {
 			return err
 		}
 	}
@@ -136,8 +143,7 @@ func (j *Journal) Replay(fn func(Position, []byte) error) error {
 }
 
 // replay gives the memory of its reads for the next segment.
-func (j *Journal) replay(s *segment, buf []byte, fn func(Position, []byte) error) ([]byte, error) {
-	end := s.end.Load()
+func (j *Journal) replay(s *segment, end int64, buf []byte, fn func(Position, []byte) error) ([]byte, error) {
 	w := &window{f: reader{j, s.number}, size: end, buf: buf[:0]}
 	sc := scanner{w: w, keys: s.keys}
 	gaps := s.gaps

@@ -27,6 +27,15 @@ func (r *recovery) repair() error {
 		r.tear(s, d, "not written whole")
 	}
 	last, zero := n.window.zeros(end, n.size)
+	if n.size%aheadUnit == 0 && n.was != 0 {
+		// The file was used before, and what is behind the blank is of that time.
+		if _, blank := n.window.zeros(end, min(end+blankSize, n.size)); blank {
+			zero = true
+		} else {
+			older := scanner{w: n.window, keys: r.j.id.keys(n.was)}
+			last = older.resync(end, n.size) - 1
+		}
+	}
 	ahead := zero && n.size > end && n.size%aheadUnit == 0
 	switch {
 	case !zero:
@@ -45,9 +54,9 @@ func (r *recovery) repair() error {
 	if err := n.settle(end, dropped, !ahead && n.size != end); err != nil {
 		return fmt.Errorf("repair %s: %w", s.name, err)
 	}
-	r.j.filled = end
+	s.filled = end
 	if ahead {
-		r.j.filled = n.size
+		s.filled, s.reused = n.size, n.was != 0
 	}
 	if n.tail.closed() {
 		r.j.closedAt = end
@@ -135,9 +144,11 @@ func (r *recovery) activate() error {
 			return errNumbers
 		}
 		h.segment = last.number + 2 // the number between is lost
-		if r.newest != nil {
+		if n := r.newest; n != nil {
 			h.segment = last.number + 1
-			h.previousEnd = uint32(last.end.Load()) //nolint:gosec // below 4 GiB
+			if n.window.bad == nil { // else it may hold more than could be read
+				h.previousEnd = uint32(last.end.Load()) //nolint:gosec // below 4 GiB
+			}
 		}
 		h.oldest = j.segments[0].number
 	}
@@ -146,6 +157,6 @@ func (r *recovery) activate() error {
 		return err
 	}
 	j.segments = append(j.segments, s)
-	j.active, j.filled, j.closedAt = s, headSize, 0
+	j.active, j.closedAt = s, 0
 	return nil
 }

@@ -10,7 +10,8 @@ import (
 	"example.org/catchment/internal/disk"
 )
 
-// Trim gives up all segments below before, but never the active one; see Roll. It first writes down that they are given
+// Trim gives up all segments below before, but never the active one; see Roll. Up to two of their files stay to be used
+// again: overwriting them is faster than making new ones, and has room on a disk that got full. It first writes down that they are given
 // up: so a segment that is missing later was lost, and a crash in between only leaves the rest to the next Open. On a
 // full disk that comes second. A Trim that fails may be called again.
 func (j *Journal) Trim(before uint32) error {
@@ -59,12 +60,29 @@ func (j *Journal) remove(before uint32) error {
 	}
 	given := j.segments[:n]
 	j.segments = slices.Clone(j.segments[n:])
+	free := maxSpares - len(j.spares)
 	j.opened = slices.DeleteFunc(j.opened, func(s *segment) bool { return s.number < before })
 	j.mu.Unlock()
 	var errs []error
+	var spares []spare
 	for _, s := range given {
-		errs = append(errs, s.close(), j.fsys.Remove(filepath.Join(j.dir, s.name)))
+		old := spare{number: s.number, size: s.end.Load()}
+		name := filepath.Join(j.dir, s.name)
+		errs = append(errs, s.close())
+		if free > 0 && old.size >= j.o.SegmentBytes/2 && old.size <= 2*j.o.SegmentBytes {
+			free--
+			spares = append(spares, old)
+			errs = append(errs, j.fsys.Rename(name, filepath.Join(j.dir, old.name())))
+			continue
+		}
+		errs = append(errs, j.fsys.Remove(name))
 	}
 	errs = append(errs, j.fsys.SyncDir(j.dir))
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.spares = append(j.spares, spares...)
+	return nil
 }

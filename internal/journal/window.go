@@ -31,18 +31,20 @@ func (w *window) at(off int64, n int) []byte {
 	if off < w.base || end > w.base+int64(len(w.buf)) {
 		w.fill(off, int(min(max(end-off, windowSize), w.size-off)))
 	}
-	return w.buf[off-w.base : end-w.base]
+	return w.buf[min(off-w.base, int64(len(w.buf))):min(end-w.base, int64(len(w.buf)))]
 }
 
 func (w *window) fill(off int64, n int) {
 	if cap(w.buf) < n {
 		w.buf = make([]byte, n)
 	}
-	w.buf, w.base = w.buf[:n], off
-	err := readFull(w.f, w.buf, off)
-	if err == nil {
+	w.base = off
+	read, err := w.f.ReadAt(w.buf[:n], off)
+	if err == nil || err == io.EOF { //nolint:errorlint // ReaderAt gives it bare
+		w.buf = w.buf[:read] // shorter if the file has become so
 		return
 	}
+	w.buf = w.buf[:n]
 	for from := 0; from < n; from += pageSize {
 		page := w.buf[from:min(from+pageSize, n)]
 		if err := readFull(w.f, page, off+int64(from)); err != nil {
