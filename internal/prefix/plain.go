@@ -148,7 +148,7 @@ func plainStep(base []step, index *gojq.Index) ([]step, bool) {
 		switch {
 		case t.Type == gojq.TermTypeNumber:
 			n, err := strconv.Atoi(t.Number)
-			if err != nil || n < 0 {
+			if err != nil { // a fraction; what is negative is no number in the tree, but an operator
 				return nil, false
 			}
 			return extend(base, step{index: n}), true

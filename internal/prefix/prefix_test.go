@@ -64,17 +64,23 @@ func TestExpressions(t *testing.T) {
 		"keys without a timestamp get it too":      {"!{partitionKeyFromQuery:k}/", prefix.Options{Keys: []string{"k"}}, []string{"v"}, "v/2018/08/27/10/"},
 		"the appended timestamp has the time zone": {"a/", prefix.Options{TimeZone: "Asia/Tokyo"}, nil, "a/2018/08/27/19/"},
 		"hive style": {
-			"year=!{timestamp:yyyy}/month=!{timestamp:MM}/day=!{timestamp:dd}/hour=!{timestamp:HH}/", prefix.Options{}, nil,
+			"year=!{timestamp:yyyy}/month=!{timestamp:MM}/day=!{timestamp:dd}/hour=!{timestamp:HH}/",
+			prefix.Options{},
+			nil,
 			"year=2018/month=08/day=27/hour=10/",
 		},
 		"quoted text in a pattern": {"!{timestamp:'year='yyyy'/month='MM'/day='dd'/hour='HH}/", prefix.Options{}, nil, "year=2018/month=08/day=27/hour=10/"},
 		"one key twice": {
 			"!{partitionKeyFromQuery:b}/!{partitionKeyFromQuery:a}/!{partitionKeyFromQuery:b}/!{timestamp:yyyy}/",
-			prefix.Options{Keys: []string{"a", "b"}}, []string{"B", "A"}, "B/A/B/2018/",
+			prefix.Options{Keys: []string{"a", "b"}},
+			[]string{"B", "A"},
+			"B/A/B/2018/",
 		},
 		"the same name from a query and from Lambda are two keys": {
 			"!{partitionKeyFromQuery:k}/!{partitionKeyFromLambda:k}/!{timestamp:yyyy}/",
-			prefix.Options{Keys: []string{"k"}, LambdaKeys: []string{"k"}}, []string{"q", "l"}, "q/l/2018/",
+			prefix.Options{Keys: []string{"k"}, LambdaKeys: []string{"k"}},
+			[]string{"q", "l"},
+			"q/l/2018/",
 		},
 		"an error prefix without expressions stays as it is": {"errors/", prefix.Options{Error: true}, nil, "errors/"},
 		"an exclamation mark and braces by themselves":       {"a!b{c}/!{timestamp:yyyy}/", prefix.Options{}, nil, "a!b{c}/2018/"},
@@ -245,7 +251,7 @@ func TestRandomStrings(t *testing.T) {
 // compares it with an evaluation that remembers nothing.
 func TestEvaluatorForgetsInTime(t *testing.T) {
 	for _, zone := range []string{"UTC", "Asia/Kolkata", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia"} {
-		for _, pattern := range []string{"yyyy/MM/dd/HH", "yyyy/MM/dd", "HH:mm", "ss", "SSS", "a", "XXX", "'text'", "VV"} {
+		for _, pattern := range []string{"yyyy/MM/dd/HH", "yyyy/MM/dd", "HH:mm", "mm/yyyy", "ss", "SSS", "a", "XXX", "'text'", "VV"} {
 			e := mustCompile(t, "a/!{timestamp:"+pattern+"}/", prefix.Options{TimeZone: zone})
 			v := e.NewEvaluator()
 			for _, start := range []string{

@@ -65,6 +65,7 @@ func TestQueries(t *testing.T) {
 		"a key in brackets first":          {`.["region"]`, "us-east-1", "", false},
 		"an element":                       {".list[1].Id", "second", "", false},
 		"an element of an element":         {".list[2][0][0]", "inner", "", false},
+		"an element by a fraction":         {".list[1.5].Id", "second", "", true},
 		"no such element":                  {".list[7].Id", "", prefix.CodeKeyNull, false},
 		"an element from the end":          {".list[-2].Id", "second", "", true},
 		"a dotted key is not two keys":     {".a.b", "nested", "", false},
@@ -153,6 +154,7 @@ func TestRefusedQueries(t *testing.T) {
 		"text times a number":              {".t * .n", 1, "operator *"},
 		"text times a number, assigned":    {".t *= 5", 1, "operator *="},
 		"an object that Firehose refuses":  {`{a: .x // "d"}`, 1, "parentheses"},
+		"an operator after a pipe":         {`{a: .x | .y // "d"}`, 1, "parentheses"},
 		"a name that is computed":          {"{(.k): .v}", 1, "not plain"},
 		"a name that is no key name":       {`{"a/b": .v}`, 1, "not plain"},
 		"a name given twice":               {"{a: .x, a: .y}", 1, "twice"},
@@ -182,6 +184,7 @@ func TestObjectConstructors(t *testing.T) {
 		"one that is not used":   {"{account:.AwsAccountId,other:.missing}", []string{"account"}, []string{"1"}, false},
 		"short names":            {`{region, "AwsAccountId"}`, nil, []string{"r", "1"}, false},
 		"below a path":           {".detail.findings[0] | {account:.AwsAccountId,region:(.Region // .region)}", nil, []string{"2", "s"}, false},
+		"a text below a path":    {`.region | {a:"x"}`, nil, []string{"x"}, true},
 		"with parts interpreted": {`{account:.AwsAccountId,up:(.region|ascii_upcase)}`, nil, []string{"1", "R"}, true},
 		"after a definition":     {`def up: ascii_upcase; {a:(.region|up)}`, nil, []string{"R"}, true},
 	} {
@@ -246,35 +249,40 @@ func genValue(depth int) *rapid.Generator[any] {
 	})
 }
 
-func genPath() *rapid.Generator[string] {
+// genPath mostly follows the record, and sometimes goes where it does not lead.
+func genPath(record any) *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
-		out := ""
-		for i := range rapid.IntRange(1, 3).Draw(t, "steps") {
-			name := rapid.SampledFrom(names).Draw(t, "name")
-			dot := map[bool]string{true: ".", false: ""}[i == 0]
-			switch rapid.IntRange(0, 4).Draw(t, "form") {
-			case 0:
-				out += fmt.Sprintf("%s[%q]", dot, name)
-			case 1:
-				out += fmt.Sprintf(".%q", name)
-			case 2:
-				out += fmt.Sprintf("%s[%d]", dot, rapid.IntRange(0, 2).Draw(t, "index"))
-			case 3:
-				if i > 0 {
-					out += " | "
-				}
-				out += ".b"
-			default:
-				out += ".a"
+		out, at := "", record
+		for i := range rapid.IntRange(1, 5).Draw(t, "steps") {
+			object, isObject := at.(map[string]any)
+			array, isArray := at.([]any)
+			stray := rapid.IntRange(0, 7).Draw(t, "stray") == 0
+			if !stray && !isObject && !isArray && i > 0 {
+				break
 			}
+			dot := map[bool]string{true: ".", false: ""}[i == 0]
+			if isArray != stray {
+				index := rapid.IntRange(0, 2).Draw(t, "index")
+				out += fmt.Sprintf("%s[%d]", dot, index)
+				at = nil
+				if index < len(array) {
+					at = array[index]
+				}
+				continue
+			}
+			name := rapid.SampledFrom(names).Draw(t, "name")
+			out += rapid.SampledFrom([]string{
+				fmt.Sprintf("%s[%q]", dot, name), fmt.Sprintf(".%q", name), map[bool]string{true: "", false: " | "}[i == 0] + fmt.Sprintf(".%q", name),
+			}).Draw(t, "form")
+			at = object[name]
 		}
 		return out
 	})
 }
 
-func genQuery() *rapid.Generator[string] {
+func genQuery(record any) *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
-		parts := rapid.SliceOfN(genPath(), 1, 3).Draw(t, "alternatives")
+		parts := rapid.SliceOfN(genPath(record), 1, 3).Draw(t, "alternatives")
 		for i := range parts {
 			parts[i] = "(" + parts[i] + ")"
 		}
@@ -312,7 +320,7 @@ func TestPlainQueriesAnswerAsTheInterpreterDoes(t *testing.T) {
 	answered, refused := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		record := genValue(4).Draw(t, "record")
-		query := genQuery().Draw(t, "query")
+		query := genQuery(record).Draw(t, "query")
 		keys, err := prefix.CompileKeys([]string{"k"}, map[string]string{"k": query})
 		if err != nil {
 			t.Fatalf("compile %s: %v", query, err)
@@ -374,7 +382,7 @@ func TestPlainQueriesAnswerAsTheInterpreterDoes(t *testing.T) {
 		}
 	})
 	t.Logf("%d answers, %d refusals", answered, refused)
-	if answered < 20 || refused < 20 {
+	if answered < 5 || refused < 5 {
 		t.Errorf("%d answers and %d refusals: the generator tests little", answered, refused)
 	}
 }
