@@ -64,7 +64,7 @@ func newClient(cfg aws.Config, o Options) (client *s3.Client, isAWS bool) {
 		// Outages are for store.Retry; this is for the odd lost packet.
 		so.Retryer = retry.NewStandard(func(ro *retry.StandardOptions) {
 			ro.MaxAttempts = 2
-			ro.MaxBackoff = time.Second
+			ro.MaxBackoff = 200 * time.Millisecond
 		})
 		if b, ok := so.HTTPClient.(*awshttp.BuildableClient); ok {
 			so.HTTPClient = b.WithTransportOptions(patience)

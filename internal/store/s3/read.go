@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net/http"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,6 +25,14 @@ func (p *put) head(ctx context.Context) (header, error) {
 	out, err := p.client.HeadObject(ctx, &s3.HeadObjectInput{
 		Bucket: &p.options.Bucket, Key: &p.key, ExpectedBucketOwner: optional(p.options.ExpectedBucketOwner),
 	})
+	if status(err) == http.StatusBadRequest {
+		// The answer to a HEAD has no body that says why; that to a GET has.
+		if body, reason := p.get(ctx, p.key); reason != nil {
+			err = reason
+		} else {
+			_ = body.Close()
+		}
+	}
 	if err != nil {
 		return header{}, err
 	}
