@@ -44,14 +44,22 @@ func printCounts(c importer.Counts, output, bucket string, ended bool, out io.Wr
 	}
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(w, "received\t%d\n", c.Received)
-	fmt.Fprintf(w, "  stored\t%d\tin %d objects, %s, in %s\n", c.Stored, c.Objects, humanBytes(c.Bytes), bucket)
-	fmt.Fprintf(w, "  rejected\t%d\t%s\n", c.RejectedTotal(), reasons(c.Rejected))
+	fmt.Fprintf(w, "  stored\t%d\n", c.Stored)
+	fmt.Fprintf(w, "  rejected\t%d%s\n", c.RejectedTotal(), reasons(c.Rejected))
 	fmt.Fprintf(w, "  filtered\t%d\n", c.Filtered)
 	fmt.Fprintf(w, "  duplicate\t%d\n", c.Duplicate)
 	if !ended {
 		fmt.Fprintf(w, "  not stored\t%d\tthe import did not end\n", c.Received-c.Stored-c.Kept-c.Filtered-c.Duplicate)
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	objects := "objects"
+	if c.Objects == 1 {
+		objects = "object"
+	}
+	_, err := fmt.Fprintf(out, "%d %s, %s, in %s\n", c.Objects, objects, humanBytes(c.Bytes), bucket)
+	return err
 }
 
 func reasons(rejected map[string]int64) string {
@@ -62,7 +70,7 @@ func reasons(rejected map[string]int64) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return "kept under the error prefix: " + strings.Join(parts, ", ")
+	return "\tkept under the error prefix: " + strings.Join(parts, ", ")
 }
 
 func humanBytes(n int64) string {

@@ -42,7 +42,7 @@ func (r *Router) reject(stream int, code, message string, raw []byte) {
 		panic(fmt.Sprintf("pipeline: an error prefix without keys: %v", err)) // checked at compile
 	}
 	if r.arrival.Origin != "" {
-		message = fmt.Sprintf("%s: byte %d: %s", r.arrival.Origin, r.event.document.Offset, message)
+		message = fmt.Sprintf("%s: document at byte %d: %s", r.arrival.Origin, r.event.document.Offset, message)
 	}
 	ms := when.UnixMilli()
 	b := append(r.line[:0], `{"attemptsMade":1,"arrivalTimestamp":`...)
