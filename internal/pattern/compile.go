@@ -62,7 +62,7 @@ func (c *compiler) object(n *node, where string, steps []string, inOr bool) erro
 			}
 		default:
 			return c.fail(m.value.start, at,
-				"expected an array of values or an object, found %s; did you mean [%s]?", m.value.describe(), clip(string(c.text[m.value.start:m.value.end])))
+				"expected an array of values or an object, found %s: values stand in brackets", m.value.describe())
 		}
 	}
 	return nil

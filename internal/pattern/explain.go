@@ -1,6 +1,7 @@
 package pattern
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"example.org/catchment/internal/scan"
@@ -44,35 +45,26 @@ func (m *Matcher) Explain(i int) [][]FieldResult {
 
 func (m *Matcher) explain(b *setBranch) []FieldResult {
 	results := make([]FieldResult, len(b.fields))
-	// The fields that can be found at all are looked for together.
-	var rest setBranch
-	var restAt []int
+	// agreed are the fields that go together. One that does not is left out, and the rest are looked at without it.
+	agreed := setBranch{absent: true}
 	for i, f := range b.fields {
-		field := &m.set.fields[f]
-		results[i] = FieldResult{Path: field.name, Want: field.canonical, Outcome: Found}
-		m.have(f, &results[i])
-		switch {
-		case len(m.find(f)) > 0 || field.absent:
-			rest.fields = append(rest.fields, f)
-			rest.guides = append(rest.guides, -1)
-			restAt = append(restAt, i)
-		case len(m.present(f)) == 0:
-			results[i].Outcome = Missing
-		default:
-			results[i].Outcome = Different
-		}
-	}
-	for n := range rest.fields {
-		part := setBranch{fields: rest.fields[:n+1], guides: rest.guides[:n+1], absent: true}
-		if m.matchBranch(&part) {
+		field, r := &m.set.fields[f], &results[i]
+		*r = FieldResult{Path: field.name, Want: field.canonical, Outcome: Found}
+		m.have(f, r)
+		if len(m.find(f)) == 0 && !field.absent {
+			if r.Outcome = Different; len(m.present(f)) == 0 {
+				r.Outcome = Missing
+			}
 			continue
 		}
-		// The fields before this one agree with each other, and with this one they do not.
-		r := &results[restAt[n]]
-		if r.Outcome = Elsewhere; len(m.find(rest.fields[n])) == 0 {
+		with := setBranch{fields: append(slices.Clip(agreed.fields), f), guides: append(slices.Clip(agreed.guides), -1), absent: true}
+		if m.matchBranch(&with) {
+			agreed = with
+			continue
+		}
+		if r.Outcome = Elsewhere; len(m.find(f)) == 0 {
 			r.Outcome = Present
 		}
-		break
 	}
 	return results
 }
