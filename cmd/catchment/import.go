@@ -106,15 +106,15 @@ func runImport(ctx context.Context, o importOptions, in io.Reader, out, errOut i
 	if err != nil {
 		return err
 	}
+	inputs, total, err := findInputs(ctx, o, spec, in)
+	if err != nil {
+		return err
+	}
 	to, err := openBucket(ctx, o.to, spec, o.aws)
 	if err != nil {
 		return err
 	}
 	defer to.close() //nolint:errcheck // every object was synced by its Put
-	inputs, total, err := findInputs(ctx, o, spec, in)
-	if err != nil {
-		return err
-	}
 	show := newProgress(errOut, o.quiet, total)
 	settings.Store = store.Retry(to, store.RetryPolicy{GiveUp: 10 * time.Minute, Events: store.Events{
 		Delayed: func(err error, _ int, in time.Duration) {
