@@ -33,7 +33,7 @@ func loadSpec(name string, stdin io.Reader) (*config.Spec, error) {
 	if !named {
 		name = defaultSpecFile
 	}
-	spec, err := config.ReadFile(name, stdin, config.Options{Lookup: os.LookupEnv})
+	spec, err := config.ReadFile(name, stdin, config.Options{Lookup: os.LookupEnv, Checks: specChecks()})
 	switch {
 	case err == nil:
 		return spec, nil

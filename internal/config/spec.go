@@ -47,7 +47,7 @@ type Spec struct {
 type Bucket struct {
 	URL        string // see ParseLocation
 	Encryption Encryption
-	Checksum   string // crc32, crc32c, crc64nvme, sha1, sha256 or none: what S3 verifies an upload by
+	Checksum   string // crc32, crc32c, crc64nvme, sha256 or none: what S3 verifies an upload by
 }
 
 // Encryption is S3's encryption at rest.

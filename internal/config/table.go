@@ -77,7 +77,7 @@ func bucketNode(b *Bucket) node {
 			}}
 		}},
 		{"checksum", "What S3 verifies an upload by. none: only where S3 demands one.", false, func() node {
-			return word(words("crc32", "crc32c", "crc64nvme", "sha1", "sha256", ChecksumNone), &b.Checksum)
+			return word(words("crc32", "crc32c", "crc64nvme", "sha256", ChecksumNone), &b.Checksum)
 		}},
 	}}
 }
