@@ -176,7 +176,7 @@ func readEvent(name string, stdin io.Reader) ([]byte, error) {
 		return sampleEvent, nil
 	case "-":
 	default:
-		f, err := os.Open(name)
+		f, err := os.Open(name) //nolint:gosec // the user's own choice
 		if err != nil {
 			return nil, fmt.Errorf("open event: %w", err)
 		}
@@ -237,7 +237,7 @@ func describe(spec *config.Spec, o *pipeline.Outcome) checkRecord {
 		if json.Unmarshal(o.Line, &record) == nil {
 			r.Reason = record.Message
 		}
-	default:
+	case pipeline.Filtered:
 		r.Outcome = "filtered"
 		r.Reason = "the pattern does not match"
 		return r

@@ -5,9 +5,10 @@ import "github.com/spf13/cobra"
 // commands lists the program's commands, one file each.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
-		newSchemaCommand(),
-		newInitCommand(),
 		newCheckCommand(),
 		newImportCommand(),
+		newInitCommand(),
+		newMatchCommand(),
+		newSchemaCommand(),
 	}
 }

@@ -57,12 +57,10 @@ func checkExpression(err error, path string, report func(config.Fault)) {
 		report(config.Fault{Path: path, Err: err})
 		return
 	}
-	switch fault.Code {
-	case prefix.CodeKeyUndefined, prefix.CodeKeyUnused, prefix.CodeTimeZone:
+	if slices.Contains([]prefix.Code{prefix.CodeKeyUndefined, prefix.CodeKeyUnused, prefix.CodeTimeZone}, fault.Code) {
 		return
-	default:
-		report(config.Fault{
-			Path: path, Err: fmt.Errorf("column %d: %s", fault.Column, fault.Problem), Want: fault.Expected, Hint: fault.Hint,
-		})
 	}
+	report(config.Fault{
+		Path: path, Err: fmt.Errorf("column %d: %s", fault.Column, fault.Problem), Want: fault.Expected, Hint: fault.Hint,
+	})
 }

@@ -170,7 +170,8 @@ func TestWhatASpecMeans(t *testing.T) {
 		},
 		"without partition keys, those of the defaults that the prefix uses": {
 			minimal + "streams: [{name: s, pattern: {source: [x]}, prefix: \"!{partitionKeyFromQuery:region}/\"}]\n",
-			func(s *Spec) any { return s.Streams[0].PartitionKeys }, map[string]string{"region": ".Region"},
+			func(s *Spec) any { return s.Streams[0].PartitionKeys },
+			map[string]string{"region": ".Region"},
 		},
 		"a prefix without keys needs none": {
 			withStream(""), func(s *Spec) any { return len(s.Streams[0].PartitionKeys) }, 0,
@@ -210,7 +211,8 @@ func TestWhatASpecMeans(t *testing.T) {
 		},
 		"some accounts": {
 			minimal + "organization: {administrator: \"111111111111\", accounts: [\"012345678901\"], regions: [us-gov-west-1]}\n",
-			func(s *Spec) any { return s.Organization.Accounts }, []string{"012345678901"},
+			func(s *Spec) any { return s.Organization.Accounts },
+			[]string{"012345678901"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -139,7 +139,7 @@ func checkPrefix(prefix string) error {
 		return part == "" || part == "." || part == ".." || strings.ContainsFunc(part, func(r rune) bool { return r < ' ' || r == 0x7f })
 	}
 	if len(prefix) > 256 || slices.ContainsFunc(parts, bad) {
-		return fmt.Errorf("prefix %q: at most 256 bytes, and no part that is empty, . or ..", prefix)
+		return fmt.Errorf("prefix %q: at most 256 bytes, no empty part, and none of dots", prefix)
 	}
 	return nil
 }

@@ -28,8 +28,10 @@ func (c *checker) rules(s *Spec) {
 		})
 	}
 	if s.Managed != nil && s.Organization == nil {
-		c.report(Fault{Path: "managed", Err: errors.New("there is no organization"),
-			Want: "the section organization beside it, with the accounts and regions to manage"})
+		c.report(Fault{
+			Path: "managed", Err: errors.New("there is no organization"),
+			Want: "the section organization beside it, with the accounts and regions to manage",
+		})
 	}
 }
 
@@ -38,8 +40,10 @@ func (c *checker) bucketRules(b Bucket, location Location) {
 		c.report(Fault{Path: "bucket.encryption.kms_key", Want: "no key unless sse is " + SSEKMS})
 	}
 	if location.Folder != "" && b.Encryption.SSE != SSENone {
-		c.report(Fault{Path: "bucket.encryption.sse", Want: "none, as the bucket is a folder",
-			Hint: "a folder is encrypted by its filesystem"})
+		c.report(Fault{
+			Path: "bucket.encryption.sse", Want: "none, as the bucket is a folder",
+			Hint: "a folder is encrypted by its filesystem",
+		})
 	}
 }
 
@@ -50,8 +54,10 @@ func (c *checker) streamRules(streams []Stream) {
 	for i := range streams {
 		s, path := &streams[i], Item("streams", i)
 		if j, twice := first[s.Name]; twice {
-			c.report(Fault{Path: Field(path, "name"), Want: "a name of its own",
-				Hint: fmt.Sprintf("streams[%d] has it already", j)})
+			c.report(Fault{
+				Path: Field(path, "name"), Want: "a name of its own",
+				Hint: fmt.Sprintf("streams[%d] has it already", j),
+			})
 		} else if s.Name != "" {
 			first[s.Name] = i
 		}
@@ -104,8 +110,10 @@ func (c *checker) keyRules(s *Stream, path string) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(used)) {
 		if _, defined := s.PartitionKeys[name]; !defined {
-			c.report(Fault{Path: prefixPath, Err: fmt.Errorf("partition key %q is not defined", name),
-				Want: "a key of partition_keys", Hint: didYouMean(name, slices.Sorted(maps.Keys(s.PartitionKeys)))})
+			c.report(Fault{
+				Path: prefixPath, Err: fmt.Errorf("partition key %q is not defined", name),
+				Want: "a key of partition_keys", Hint: didYouMean(name, slices.Sorted(maps.Keys(s.PartitionKeys))),
+			})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.PartitionKeys)) {
@@ -114,8 +122,10 @@ func (c *checker) keyRules(s *Stream, path string) {
 			place = Field(keysPath, name)
 		}
 		if !used[name] && !c.faulty(prefixPath) {
-			c.report(Fault{Path: place, Err: fmt.Errorf("partition key %q is not used", name),
-				Want: "each key in the prefix", Hint: "add !{partitionKeyFromQuery:" + name + "} to the prefix, or leave the key out"})
+			c.report(Fault{
+				Path: place, Err: fmt.Errorf("partition key %q is not used", name),
+				Want: "each key in the prefix", Hint: "add !{partitionKeyFromQuery:" + name + "} to the prefix, or leave the key out",
+			})
 		}
 	}
 }
@@ -161,31 +171,38 @@ func (c *checker) listenRules(h *HTTPSource, path string) {
 		c.report(Fault{Path: Field(path, "listen"), Err: err, Want: listen.want})
 		return
 	}
-	if h.KeysFile == "" && !loopback(h.Listen) && !c.faulty(Field(path, "keys_file")) {
-		c.report(Fault{Path: Field(path, "listen"), Want: "an address of this machine only, such as 127.0.0.1:8480, or a keys_file",
-			Hint: "without keys everyone who reaches the address can write into the bucket"})
+	if h.Listen != "" && h.KeysFile == "" && !loopback(h.Listen) && !c.faulty(Field(path, "keys_file")) {
+		c.report(Fault{
+			Path: Field(path, "listen"), Want: "an address of this machine only, such as 127.0.0.1:8480, or a keys_file",
+			Hint: "without keys everyone who reaches the address can write into the bucket",
+		})
 	}
 }
 
 // checkAddress checks what the grammar leaves open: numbers that only look like an address.
 func checkAddress(listen string) error {
-	host, _, err := net.SplitHostPort(listen)
-	if err != nil || strings.Trim(host, "0123456789.:abcdefABCDEF") != "" || !strings.ContainsAny(host, ".:") {
+	host := hostOf(listen)
+	numbers := strings.Contains(host, ".") && strings.Trim(host, "0123456789.") == ""
+	if !numbers && !strings.Contains(host, ":") {
 		return nil
 	}
-	if strings.Contains(host, ":") || strings.Trim(host, "0123456789.") == "" {
-		if _, err := netip.ParseAddr(host); err != nil {
-			return fmt.Errorf("%s is no IP address", host)
-		}
+	if _, err := netip.ParseAddr(host); err != nil {
+		return fmt.Errorf("%s is no IP address", host)
 	}
 	return nil
 }
 
-func loopback(listen string) bool {
+// hostOf returns the host of HOST:PORT; nothing for any other text, which is reported elsewhere.
+func hostOf(listen string) string {
 	host, _, err := net.SplitHostPort(listen)
 	if err != nil {
-		return true // reported, or not yet there
+		return ""
 	}
+	return host
+}
+
+func loopback(listen string) bool {
+	host := hostOf(listen)
 	address, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && address.IsLoopback()
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"slices"
@@ -32,19 +33,19 @@ func TestSchemaInTheDocumentsIsTheDecoders(t *testing.T) {
 	}
 }
 
-func compileSchema(t testing.TB) *jsonschema.Schema {
-	t.Helper()
+func compileSchema(tb testing.TB) *jsonschema.Schema {
+	tb.Helper()
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	c := jsonschema.NewCompiler()
 	if err := c.AddResource("catchment.json", doc); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	s, err := c.Compile("catchment.json")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
@@ -73,9 +74,9 @@ func (v *value) plain() any {
 			all[m.name] = m.value.plain()
 		}
 		return all
-	default:
-		return nil
+	case nullKind:
 	}
+	return nil
 }
 
 // answers gives what the schema and the decoder say about a spec; ok is false when the spec is no good YAML, of which
@@ -288,7 +289,11 @@ func FuzzLoad(f *testing.F) {
 			return
 		}
 		lines := strings.Count(spec, "\n") + 1
-		for _, fault := range err.(Errors) {
+		faults, ok := errors.AsType[Errors](err)
+		if !ok {
+			t.Fatalf("got %T, want Errors", err)
+		}
+		for _, fault := range faults {
 			if fault.Line < 1 || fault.Line > lines || fault.Column < 1 || fault.Want == "" && fault.Err == nil {
 				t.Errorf("no place or no reason (%d lines): %+v", lines, fault)
 			}

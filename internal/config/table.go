@@ -65,15 +65,19 @@ func specNode(s *Spec) node {
 
 func bucketNode(b *Bucket) node {
 	return object{want: "an object with a url", fields: []field{
-		{"url", "s3://BUCKET[/PREFIX][?region=REGION&endpoint=URL&path_style=true], file:///FOLDER, or a folder.", true,
-			func() node { return word(bucketURL, &b.URL) }},
+		{
+			"url", "s3://BUCKET[/PREFIX][?region=REGION&endpoint=URL&path_style=true], file:///FOLDER, or a folder.", true,
+			func() node { return word(bucketURL, &b.URL) },
+		},
 		{"encryption", "Encryption at rest, for s3://.", false, func() node {
 			return object{want: "an object", fields: []field{
 				{"sse", "What to ask S3 for. none: the bucket's own default.", false, func() node {
 					return word(words(SSENone, SSEAES256, SSEKMS), &b.Encryption.SSE)
 				}},
-				{"kms_key", "Key id, ARN or alias/NAME, with sse: aws:kms. Default: the account's own key for S3.", false,
-					func() node { return word(kmsKey, &b.Encryption.KMSKey) }},
+				{
+					"kms_key", "Key id, ARN or alias/NAME, with sse: aws:kms. Default: the account's own key for S3.", false,
+					func() node { return word(kmsKey, &b.Encryption.KMSKey) },
+				},
 			}}
 		}},
 		{"checksum", "What S3 verifies an upload by. none: only where S3 demands one.", false, func() node {
@@ -96,9 +100,11 @@ func streamNode(s *Stream) node {
 		{"record", "What a line is: the finding, or the whole event.", false, func() node {
 			return word(words(RecordFinding, RecordEvent), &s.Record)
 		}},
-		{"partition_keys", "Names for !{partitionKeyFromQuery:NAME}, each with its jq; or one jq object, as Firehose has it. " +
-			"Default: {account: .AwsAccountId, region: .Region}, as far as the prefix uses them.", false,
-			func() node { return keysNode(s) }},
+		{
+			"partition_keys", "Names for !{partitionKeyFromQuery:NAME}, each with its jq; or one jq object, as Firehose has it. " +
+				"Default: {account: .AwsAccountId, region: .Region}, as far as the prefix uses them.", false,
+			func() node { return keysNode(s) },
+		},
 		{"prefix", "Firehose prefix expression: where the stream's objects lie in the bucket.", true, func() node {
 			return word(expression, &s.Prefix)
 		}},
@@ -106,8 +112,10 @@ func streamNode(s *Stream) node {
 			return word(expression, &s.ErrorPrefix)
 		}},
 		{"time_zone", "Of !{timestamp:...} and object names.", false, func() node { return word(timeZone, &s.TimeZone) }},
-		{"timestamp", "The instant a prefix is evaluated at: arrival of the object's oldest record, or the event's own time.", false,
-			func() node { return word(words(TimestampArrival, TimestampEvent), &s.Timestamp) }},
+		{
+			"timestamp", "The instant a prefix is evaluated at: arrival of the object's oldest record, or the event's own time.", false,
+			func() node { return word(words(TimestampArrival, TimestampEvent), &s.Timestamp) },
+		},
 		{"buffering", "When a partition is written: at whichever comes first.", false, func() node {
 			return object{want: "an object", fields: []field{
 				{"size", "Bytes before compression.", false, func() node { return size(batchSize, &s.Buffering.Size) }},
@@ -142,11 +150,13 @@ func keysNode(s *Stream) node {
 
 func sourceNode(s *Source) node {
 	return object{want: "an object with http or sqs", one: true, fields: []field{
-		{"http", "EventBridge API destinations, SNS subscriptions, Firehose HTTP endpoint destinations, plain POST.", false,
+		{
+			"http", "EventBridge API destinations, SNS subscriptions, Firehose HTTP endpoint destinations, plain POST.", false,
 			func() node {
 				s.HTTP = defaultHTTPSource()
 				return httpNode(s.HTTP)
-			}},
+			},
+		},
 		{"sqs", "An SQS queue. Needs a later version of catchment.", false, func() node {
 			s.SQS = &SQSSource{}
 			return object{want: "an object with a queue_url", fields: []field{
@@ -159,8 +169,10 @@ func sourceNode(s *Source) node {
 func httpNode(h *HTTPSource) node {
 	return object{want: "an object with a listen address", fields: []field{
 		{"listen", "HOST:PORT.", true, func() node { return word(listen, &h.Listen) }},
-		{"keys_file", "A file with one API key a line. Required unless listen is on this machine only.", false,
-			func() node { return word(filePath, &h.KeysFile) }},
+		{
+			"keys_file", "A file with one API key a line. Required unless listen is on this machine only.", false,
+			func() node { return word(filePath, &h.KeysFile) },
+		},
 		{"tls", "Serve HTTPS. Default: plain HTTP.", false, func() node {
 			h.TLS = &TLS{}
 			return object{want: "an object with cert and key", fields: []field{

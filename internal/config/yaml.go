@@ -151,7 +151,7 @@ func excess(tokens token.Tokens) (*token.Token, string) {
 		if t.Position.Line != last {
 			onLine, last = 0, t.Position.Line
 		}
-		switch t.Type {
+		switch t.Type { //nolint:exhaustive // only what nests or repeats
 		case token.SequenceStartType, token.MappingStartType:
 			brackets++
 		case token.SequenceEndType, token.MappingEndType:
@@ -162,7 +162,6 @@ func excess(tokens token.Tokens) (*token.Token, string) {
 			fields++
 		case token.DocumentHeaderType, token.DocumentEndType:
 			documents++
-		default:
 		}
 		switch {
 		case brackets > maxDepth || onLine > maxDepth:
