@@ -104,7 +104,7 @@ func (Real) Lock(name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil { //nolint:gosec // descriptors are small
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		held := errors.Is(err, unix.EWOULDBLOCK)
 		holder, _ := io.ReadAll(io.LimitReader(f, 256))
 		_ = f.Close()

@@ -15,7 +15,7 @@ func syncData(f *os.File) error {
 	var failed error
 	err = raw.Control(func(fd uintptr) {
 		for {
-			failed = unix.Fdatasync(int(fd)) //nolint:gosec // descriptors are small
+			failed = unix.Fdatasync(int(fd))
 			if !errors.Is(failed, unix.EINTR) {
 				return
 			}

@@ -99,6 +99,7 @@ func rawFile(b *testing.B, payloads [][]byte, prepare func(disk.File)) func() {
 }
 
 func rawGrow(b *testing.B, payloads [][]byte) func() {
+	b.Helper()
 	return rawFile(b, payloads, func(f disk.File) {
 		if err := f.Truncate(0); err != nil {
 			b.Fatal(err)
@@ -107,6 +108,7 @@ func rawGrow(b *testing.B, payloads [][]byte) func() {
 }
 
 func rawZeros(b *testing.B, payloads [][]byte) func() {
+	b.Helper()
 	full := false
 	return rawFile(b, payloads, func(f disk.File) {
 		if full {
@@ -136,6 +138,7 @@ func benchJournal(b *testing.B) *Journal {
 
 // trimNow keeps the disk from filling.
 func trimNow(b *testing.B, j *Journal) {
+	b.Helper()
 	if j.Size() < 2*benchSegment {
 		return
 	}
@@ -148,6 +151,7 @@ func trimNow(b *testing.B, j *Journal) {
 }
 
 func journalCall(b *testing.B, payloads [][]byte) func() {
+	b.Helper()
 	j := benchJournal(b)
 	return func() {
 		if _, err := j.Append(b.Context(), payloads); err != nil {
@@ -158,6 +162,7 @@ func journalCall(b *testing.B, payloads [][]byte) func() {
 }
 
 func journalCallers(b *testing.B, payloads [][]byte) func() {
+	b.Helper()
 	j := benchJournal(b)
 	work := make(chan [][]byte)
 	var done sync.WaitGroup

@@ -357,4 +357,3 @@ func TestUnreadableSectors(t *testing.T) {
 		}
 	}
 }
-

@@ -413,11 +413,11 @@ func TestPayloadThatLooksLikeFrames(t *testing.T) {
 	mem := new(disk.Mem)
 	j, _ := open(t, mem, Options{})
 	first := appendAll(t, j, "honest")[0]
-	real := contents(t, mem, segmentName(1))[first.Offset : int64(first.Offset)+frameSize(6)]
+	genuine := contents(t, mem, segmentName(1))[first.Offset : int64(first.Offset)+frameSize(6)]
 	var hostile []byte
 	start := int64(first.Offset) + frameSize(6) + frameHead
 	for len(hostile) < 4000 {
-		hostile = append(hostile, real...) // moved
+		hostile = append(hostile, genuine...) // moved
 		own := make([]byte, frameSize(6))
 		at := start + int64(len(hostile))
 		frame{length: 6, kind: kindRecord, flags: 7, offset: uint32(at)}.put(own, id{}.keys(1), []byte("forged"))

@@ -87,9 +87,8 @@ type Journal struct {
 	queue    []*call
 	leading  bool // a caller is writing, or was woken to
 	segments []*segment
-	trimmed  uint32 // no segment below is needed
-	size     int64  // of all segments
-	queued   int64  // bytes in queue and in the group being written
+	size     int64 // of all segments
+	queued   int64 // bytes in queue and in the group being written
 	poison   error
 	opened   []*segment // whose files were opened for reading, oldest first
 	spares   []spare
@@ -97,7 +96,6 @@ type Journal struct {
 
 	// The caller that leads owns these.
 	active   *segment
-	filled   int64 // the active file holds zeros from active.end to here
 	closedAt int64 // active.end right after a close frame: no other is needed
 	buf      []byte
 	group    []*call

@@ -195,6 +195,9 @@ type newest struct {
 	tail    tail
 }
 
+// readable reports whether the disk could read all of it.
+func (n *newest) readable() bool { return n.window.bad == nil }
+
 func (r *recovery) run(found []candidate) error {
 	r.lost, r.records = map[uint32][]Gap{}, map[uint32]int64{}
 	for i, c := range found {

@@ -33,7 +33,7 @@ func (j *Journal) ReadAt(p Position, buf []byte) ([]byte, error) {
 	}
 	buf = buf[:min(int64(cap(buf)), end-off)]
 	n, err := file.ReadAt(buf, off)
-	if err != nil && err != io.EOF { //nolint:errorlint // ReaderAt gives it bare
+	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read %s: %w", p, err)
 	}
 	buf = buf[:n] // the padding of a last frame may be cut off

@@ -46,8 +46,7 @@ func (r *recovery) repair() error {
 		r.tear(s, span{end, end}, "the end of the last group is missing")
 	}
 	r.rec.Closed = n.tail.closed() && len(r.rec.Torn) == 0
-	if n.window.bad != nil {
-		// The disk did not read all of it. Nothing is cut: another try may read more.
+	if !n.readable() { // nothing is cut: another try may read more
 		s.gaps = append(s.gaps, dropped...)
 		return nil
 	}
@@ -133,7 +132,7 @@ var errNumbers = errors.New("no segment numbers left")
 // activate chooses where appends go: on in the newest segment, or into a new one if that is not sound.
 func (r *recovery) activate() error {
 	j := r.j
-	if n := r.newest; n != nil && n.head && n.window.bad == nil {
+	if n := r.newest; n != nil && n.head && n.readable() {
 		j.active = n.segment
 		return nil
 	}
@@ -146,7 +145,7 @@ func (r *recovery) activate() error {
 		h.segment = last.number + 2 // the number between is lost
 		if n := r.newest; n != nil {
 			h.segment = last.number + 1
-			if n.window.bad == nil { // else it may hold more than could be read
+			if n.readable() { // else it may hold more than could be read
 				h.previousEnd = uint32(last.end.Load()) //nolint:gosec // below 4 GiB
 			}
 		}

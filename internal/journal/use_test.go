@@ -118,7 +118,7 @@ func TestCancelledCallLeavesTheQueueOrIsWritten(t *testing.T) {
 			<-reached
 			return
 		}
-		for queued() == before { //nolint:revive // ends as soon as the goroutine has run
+		for queued() == before { // ends as soon as the goroutine has run
 		}
 	}
 	leading, stopLeading := context.WithCancel(t.Context())

@@ -40,7 +40,7 @@ func (w *window) fill(off int64, n int) {
 	}
 	w.base = off
 	read, err := w.f.ReadAt(w.buf[:n], off)
-	if err == nil || err == io.EOF { //nolint:errorlint // ReaderAt gives it bare
+	if err == nil || err == io.EOF {
 		w.buf = w.buf[:read] // shorter if the file has become so
 		return
 	}
@@ -60,7 +60,7 @@ func readFull(f io.ReaderAt, b []byte, off int64) error {
 	if n == len(b) {
 		return nil
 	}
-	if err == io.EOF { //nolint:errorlint // ReaderAt gives it bare
+	if err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}
 	return err
