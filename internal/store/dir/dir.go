@@ -216,7 +216,7 @@ func (s *Store) compare(ctx context.Context, key string, body io.ReadSeeker) err
 	if err != nil {
 		return err
 	}
-	f, err := s.root.Open(key)
+	f, err := s.openObject(key)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &exists{fmt.Errorf("a symbolic link to nowhere, or just removed: %w", err)}
 	}

@@ -10,9 +10,11 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"os"
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	"example.org/catchment/internal/store"
 )
@@ -25,7 +27,7 @@ func (s *Store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("get %s: %w", key, err)
 	}
-	f, err := s.root.Open(key)
+	f, err := s.openObject(key)
 	if errors.Is(err, fs.ErrNotExist) || isTaken(err) {
 		return nil, fmt.Errorf("get %s: %w", key, store.ErrNotFound)
 	}
@@ -40,6 +42,12 @@ func (s *Store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 		return nil, errors.Join(fmt.Errorf("get %s: %w", key, err), f.Close())
 	}
 	return &object{reader{ctx, f}, f}, nil
+}
+
+// openObject opens what is under the key, and does not wait for a writer where
+// that is a pipe.
+func (s *Store) openObject(key string) (*os.File, error) {
+	return s.root.OpenFile(key, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 }
 
 type object struct {

@@ -90,8 +90,10 @@ func (s *Store) String() string { return "s3://" + s.options.Bucket + "/" + s.op
 // upload in parts that fails is aborted; where even that fails, its parts cost
 // money until a lifecycle rule (AbortIncompleteMultipartUpload) removes them.
 func (s *Store) Put(ctx context.Context, key string, body io.ReadSeeker) error {
-	if err := store.CheckKey(s.options.Prefix + key); err != nil {
-		return fmt.Errorf("put: %w", err)
+	for _, k := range []string{key, s.options.Prefix + key} {
+		if err := store.CheckKey(k); err != nil {
+			return fmt.Errorf("put: %w", err)
+		}
 	}
 	if err := context.Cause(ctx); err != nil {
 		return fmt.Errorf("put %s: %w", key, err)
