@@ -109,6 +109,7 @@ type Collector struct {
 	kick    chan struct{}     // holds 1: dispatch has to look
 	intakes sync.Pool         // of *intake
 	filing  sync.Mutex        // held over files.Write: one snapshot at a time
+	retry   time.Duration     // after the disk was full
 
 	mu       sync.Mutex
 	batcher  *batch.Batcher    // guarded by mu, like all below
@@ -152,7 +153,7 @@ func Open(o Options) (*Collector, error) {
 	o.Journal.Random = o.Random
 	o.Streams = append([]Stream(nil), o.Streams...)
 	c := &Collector{
-		o: o, kick: make(chan struct{}, 1), streams: make(map[streamKey]int),
+		o: o, retry: time.Second, kick: make(chan struct{}, 1), streams: make(map[streamKey]int),
 		claims: make(map[duplicate.Digest]*claim), appends: make(map[*claim]uint32),
 		segments: make(map[uint32]int), sealing: make(map[*seal]struct{}),
 	}
@@ -167,7 +168,11 @@ func Open(o Options) (*Collector, error) {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
 	c.journal = j
-	if err := c.recover(recovered); err != nil {
+	err = c.recover(recovered)
+	if err == nil {
+		err = c.trim() // a crash may have come before it
+	}
+	if err != nil {
 		return nil, errors.Join(err, j.Close())
 	}
 	return c, nil

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 	"go.uber.org/goleak"
 
 	"example.org/catchment/internal/batch"
@@ -119,23 +120,34 @@ func drain(tb testing.TB, c *Collector) {
 	}
 }
 
+// failer is what a testing.TB and a *rapid.T have in common.
+type failer interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // bucket returns the lines of all objects by prefix, sorted.
-func bucket(tb testing.TB, s *mem.Store) map[string][]string {
+func bucket(tb failer, s *mem.Store) map[string][]string {
 	tb.Helper()
 	lines := map[string][]string{}
 	for o, err := range s.List(context.Background(), "") {
 		if err != nil {
-			tb.Fatal(err)
+			tb.Fatalf("bucket: %v", err)
 		}
 		r, err := s.Get(context.Background(), o.Key)
 		if err != nil {
-			tb.Fatal(err)
+			tb.Fatalf("bucket: %v", err)
 		}
 		var plain io.Reader = r
-		if strings.HasSuffix(o.Key, ".gz") {
-			if plain, err = gzip.NewReader(r); err != nil {
-				tb.Fatalf("%s: %v", o.Key, err)
-			}
+		switch {
+		case strings.HasSuffix(o.Key, ".gz"):
+			plain, err = gzip.NewReader(r)
+		case strings.HasSuffix(o.Key, ".zst"):
+			plain, err = zstd.NewReader(r, zstd.WithDecoderConcurrency(1))
+		}
+		if err != nil {
+			tb.Fatalf("%s: %v", o.Key, err)
 		}
 		dir := o.Key[:strings.LastIndex(o.Key, "/")+1]
 		scanner := bufio.NewScanner(plain)
@@ -153,7 +165,7 @@ func bucket(tb testing.TB, s *mem.Store) map[string][]string {
 }
 
 // balanced checks the account.
-func balanced(tb testing.TB, s Stats) {
+func balanced(tb failer, s Stats) {
 	tb.Helper()
 	if in, out := s.Received+s.Recovered, s.Stored+s.RejectedTotal()+s.Filtered+s.Duplicate+s.Lost+s.Pending.Records; in != out {
 		tb.Errorf("received and recovered %d, accounted for %d: %+v", in, out, s)

@@ -17,10 +17,7 @@ import (
 	"example.org/catchment/internal/source"
 )
 
-const (
-	sealGroup = 256             // batches that share an fsync
-	sealRetry = 1 * time.Second // after the disk was full
-)
+const sealGroup = 256 // batches that share an fsync
 
 // errGrace is the cause that ends the work on what could not be stored in time.
 var errGrace = errors.New("the grace is over")
@@ -82,7 +79,7 @@ func (c *Collector) dispatch(ctx context.Context, jobs chan<- *seal) error {
 				continue
 			case disk.NoSpace(err):
 				c.delayed("seal", err)
-				wait = sealRetry
+				wait = c.retry
 			default:
 				return err
 			}
@@ -97,11 +94,20 @@ func (c *Collector) dispatch(ctx context.Context, jobs chan<- *seal) error {
 		if len(c.queue) > 0 {
 			head = c.queue[0]
 		}
-		hungry := len(c.queue) < c.o.Puts
-		finished := c.draining && len(c.sealing) == 0 && c.batcher.Records() == 0
+		hungry, full := len(c.queue) < c.o.Puts && len(unsealed) == 0, c.stats.Full
+		idle := len(c.sealing) == 0 && c.batcher.Records() == 0
+		finished := c.draining && idle
 		c.mu.Unlock()
 		if finished {
 			return nil
+		}
+		if full && pending && hungry {
+			continue
+		}
+		if full && idle { // what fills the journal has been stored before: no commit will come to delete it
+			if err := c.makeRoom(); err != nil {
+				return err
+			}
 		}
 		if wait < 0 && pending && hungry { // else a worker that takes from the queue comes first
 			wait = max(0, next.Sub(c.o.Now()))
@@ -128,7 +134,8 @@ func (c *Collector) dispatch(ctx context.Context, jobs chan<- *seal) error {
 }
 
 // takeDue takes batches that are to be sealed: all that are full, at most sealGroup at a time; others that are due only
-// as workers want them. While the store is away those go on growing instead, and come as fewer objects.
+// as workers want them. While the store is away those go on growing instead, and come as fewer objects. When the journal
+// is full all are due, the oldest first, so that senders need not wait for their age.
 func (c *Collector) takeDue() []*seal {
 	now := c.o.Now()
 	c.mu.Lock()
@@ -138,7 +145,7 @@ func (c *Collector) takeDue() []*seal {
 	for len(seals) < sealGroup {
 		b, ok := c.batcher.Full()
 		if !ok && hungry {
-			if b, ok = c.batcher.Due(now); !ok && c.draining {
+			if b, ok = c.batcher.Due(now); !ok && (c.draining || c.stats.Full) {
 				b, ok = c.batcher.Any()
 			}
 		}

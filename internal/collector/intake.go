@@ -195,6 +195,7 @@ func (c *Collector) write(ctx context.Context, in *intake, own *claim) error {
 	own.failed = true
 	close(own.done)
 	if full {
+		c.nudge()
 		return &source.Busy{RetryAfter: c.o.RetryAfter, Err: err}
 	}
 	return fmt.Errorf("append to the journal: %w", err)

@@ -105,7 +105,7 @@ func (e *encoder) store(ctx context.Context, s *seal) (result, error) {
 		}
 		// A store without store.Retry around it: nothing is dropped for that.
 		c.delayed("put", err)
-		if !sleep(ctx, time.Second) {
+		if !sleep(ctx, c.retry) {
 			return r, ctx.Err()
 		}
 		return r, errPatience
@@ -198,7 +198,7 @@ func (c *Collector) commit(ctx context.Context, done <-chan result) error {
 			return fmt.Errorf("note what is stored: %w", err)
 		}
 		if c.account(group) {
-			if err := c.trim(); err != nil {
+			if err := c.makeRoom(); err != nil {
 				return err
 			}
 		}
@@ -233,6 +233,28 @@ func (c *Collector) account(group []result) (freed bool) {
 		}
 	}
 	return freed
+}
+
+// makeRoom deletes what can be deleted. In a full journal that may be the active segment, once another has taken its
+// place.
+func (c *Collector) makeRoom() error {
+	c.mu.Lock()
+	full := c.stats.Full
+	c.mu.Unlock()
+	if full {
+		if err := c.journal.Roll(); err != nil && !disk.NoSpace(err) {
+			return fmt.Errorf("begin a new segment: %w", err)
+		}
+	}
+	if err := c.trim(); err != nil {
+		return err
+	}
+	if limit := c.o.Journal.MaxBytes; full && (limit == 0 || c.journal.Size() < limit/4*3) {
+		c.mu.Lock()
+		c.stats.Full = false
+		c.mu.Unlock()
+	}
+	return nil
 }
 
 // trim deletes the segments before the first in which something is pending. What they tell of duplicates is brought
