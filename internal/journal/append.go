@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 
 	"example.org/catchment/internal/disk"
@@ -23,6 +24,7 @@ const (
 	aheadUnit = 64 << 10
 
 	keepBuffer = 8 << 20 // a larger buffer is not kept after its group
+	maxGather  = 32      // times that who writes lets others run before
 )
 
 // A call is one call to Append, or another change of the journal that has to wait its turn.
@@ -157,6 +159,7 @@ func (j *Journal) next() {
 
 // lead writes one group, which starts with the caller's own call: the first in the queue always leads.
 func (j *Journal) lead() {
+	j.gather()
 	own := j.take()
 	err := j.write(j.group)
 	j.mu.Lock()
@@ -171,6 +174,22 @@ func (j *Journal) lead() {
 	clear(j.group)
 	j.next()
 	j.mu.Unlock()
+}
+
+// gather lets callers that the last group has just woken join this one, as long as more of them come. Without it they
+// miss it, wait for it, and every second group is small. A caller alone only yields once.
+func (j *Journal) gather() {
+	before := 1
+	for range maxGather {
+		runtime.Gosched()
+		j.mu.Lock()
+		now := len(j.queue)
+		j.mu.Unlock()
+		if now <= before {
+			return
+		}
+		before = now
+	}
 }
 
 // take moves a group from the queue to j.group and gives its first call.

@@ -10,6 +10,8 @@ import (
 	"example.org/catchment/internal/disk"
 )
 
+// In the benchmarks the journal is in its steady state: it has trimmed segments before and uses their files again.
+
 // benchRecord is the size of a common Security Hub event.
 const benchRecord = 4770
 
@@ -43,18 +45,15 @@ func BenchmarkAppend(b *testing.B) {
 			for i, way := range ways {
 				dos[i] = way.do(b, payloads)
 			}
-			const block = 16
 			for range b.N { // in turn: the disk is not the same from one second to the next
 				for i, do := range dos {
 					start := b.Elapsed()
-					for range block {
-						do()
-					}
+					do()
 					spent[ways[i].name] += (b.Elapsed() - start).Seconds()
 				}
 			}
 			for name, s := range spent {
-				b.ReportMetric(float64(group*block*b.N)/s, name+"_rec/s")
+				b.ReportMetric(float64(group*benchBlock*b.N)/s, name+"_rec/s")
 			}
 			for _, name := range []string{"call", "callers"} {
 				b.ReportMetric(spent["grow"]/spent[name], name+"/grow")
@@ -65,7 +64,10 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-const benchSegment = 64 << 20
+const (
+	benchSegment = 64 << 20
+	benchBlock   = 16 // groups in a row, before it is another's turn
+)
 
 func rawFile(b *testing.B, payloads [][]byte, prepare func(disk.File)) func() {
 	b.Helper()
@@ -82,19 +84,21 @@ func rawFile(b *testing.B, payloads [][]byte, prepare func(disk.File)) func() {
 	prepare(f)
 	off := int64(0)
 	return func() {
-		if off+int64(len(one)) > benchSegment {
-			b.StopTimer()
-			off = 0
-			prepare(f)
-			b.StartTimer()
+		for range benchBlock {
+			if off+int64(len(one)) > benchSegment {
+				b.StopTimer()
+				off = 0
+				prepare(f)
+				b.StartTimer()
+			}
+			if _, err := f.WriteAt(one, off); err != nil {
+				b.Fatal(err)
+			}
+			if err := f.Sync(); err != nil {
+				b.Fatal(err)
+			}
+			off += int64(len(one))
 		}
-		if _, err := f.WriteAt(one, off); err != nil {
-			b.Fatal(err)
-		}
-		if err := f.Sync(); err != nil {
-			b.Fatal(err)
-		}
-		off += int64(len(one))
 	}
 }
 
@@ -133,6 +137,13 @@ func benchJournal(b *testing.B) *Journal {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = j.Close() })
+	steady := benchPayloads(200)
+	for range 3 * benchSegment / (len(steady) * benchRecord) {
+		if _, err := j.Append(b.Context(), steady); err != nil {
+			b.Fatal(err)
+		}
+		trimNow(b, j)
+	}
 	return j
 }
 
@@ -154,36 +165,31 @@ func journalCall(b *testing.B, payloads [][]byte) func() {
 	b.Helper()
 	j := benchJournal(b)
 	return func() {
-		if _, err := j.Append(b.Context(), payloads); err != nil {
-			b.Fatal(err)
+		for range benchBlock {
+			if _, err := j.Append(b.Context(), payloads); err != nil {
+				b.Fatal(err)
+			}
 		}
 		trimNow(b, j)
 	}
 }
 
+// journalCallers has each payload appended over and over by a caller of its own; none waits for another.
 func journalCallers(b *testing.B, payloads [][]byte) func() {
 	b.Helper()
 	j := benchJournal(b)
-	work := make(chan [][]byte)
-	var done sync.WaitGroup
-	var callers sync.WaitGroup
-	for range payloads {
-		callers.Go(func() {
-			for p := range work {
-				if _, err := j.Append(b.Context(), p); err != nil {
-					b.Error(err)
-				}
-				done.Done()
-			}
-		})
-	}
-	b.Cleanup(func() { close(work); callers.Wait() })
 	return func() {
-		done.Add(len(payloads))
+		var callers sync.WaitGroup
 		for i := range payloads {
-			work <- payloads[i : i+1]
+			callers.Go(func() {
+				for range benchBlock {
+					if _, err := j.Append(b.Context(), payloads[i:i+1]); err != nil {
+						b.Error(err)
+					}
+				}
+			})
 		}
-		done.Wait()
+		callers.Wait()
 		trimNow(b, j)
 	}
 }
