@@ -69,10 +69,10 @@ func runCases(ctx context.Context, o matchOptions, in io.Reader, out io.Writer) 
 		counts.Cases++
 		r := runCase(line)
 		r.Line = n
-		switch {
-		case r.Got == answerBad:
+		switch r.Got {
+		case answerBad:
 			counts.Bad++
-		case r.Got == r.Want:
+		case r.Want:
 			counts.Agree++
 			continue
 		default:

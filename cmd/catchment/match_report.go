@@ -107,7 +107,7 @@ func fieldLine(f pattern.FieldResult) string {
 		return fmt.Sprintf("- %s: only in another array element than the fields above: %s; wanted %s", path, have, string(want))
 	case pattern.Present:
 		return fmt.Sprintf("- %s: it is there: %s; wanted %s", path, have, string(want))
-	default:
-		return fmt.Sprintf("- %s: %s; wanted %s", path, have, string(want))
+	case pattern.Different:
 	}
+	return fmt.Sprintf("- %s: %s; wanted %s", path, have, string(want))
 }

@@ -158,16 +158,16 @@ func (t *stringTest) anchorKey() anchorKey {
 			return anchorKey{}
 		}
 		return anchorKey{kind: anchorFold + anchorKind(t.op-opFold), text: key}
+	case opWildcard:
+	}
+	parts := t.wild.parts
+	switch first, last := parts[0], parts[len(parts)-1]; {
+	case len(parts) == 1:
+		return anchorKey{kind: anchorText, text: string(first)}
+	case len(first) > 0:
+		return anchorKey{kind: anchorPrefix, text: string(first)}
 	default:
-		parts := t.wild.parts
-		switch first, last := parts[0], parts[len(parts)-1]; {
-		case len(parts) == 1:
-			return anchorKey{kind: anchorText, text: string(first)}
-		case len(first) > 0:
-			return anchorKey{kind: anchorPrefix, text: string(first)}
-		default:
-			return anchorKey{kind: anchorSuffix, text: string(last)}
-		}
+		return anchorKey{kind: anchorSuffix, text: string(last)}
 	}
 }
 
@@ -270,8 +270,9 @@ func (m *Matcher) lead(dst []int32, from, to int) []int32 {
 			} else {
 				dst = m.unseen(dst, a.texts[string(l.text)])
 			}
-		default:
+		case scan.String:
 			dst = m.leadString(dst, a, l)
+		case scan.Object, scan.Array: // no leaves
 		}
 	}
 	return dst

@@ -12,20 +12,20 @@ import (
 const defaultPattern = `{"source":["aws.securityhub"],"detail-type":["Security Hub Findings - Imported"],
 	"detail":{"findings":{"ProductFields":{"aws/securityhub/ProductName":["Inspector"]}}}}`
 
-func realEvents(t testing.TB) [][]byte {
-	t.Helper()
+func realEvents(tb testing.TB) [][]byte {
+	tb.Helper()
 	b, err := os.ReadFile("testdata/events-5k.jsonl")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return bytes.Split(bytes.TrimSpace(b), []byte("\n"))
 }
 
-func mustCompile(t testing.TB, text string) *Pattern {
-	t.Helper()
+func mustCompile(tb testing.TB, text string) *Pattern {
+	tb.Helper()
 	p, err := Compile([]byte(text))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return p
 }
@@ -147,8 +147,8 @@ var tiedPatterns = []string{
 }
 
 // largeArrays has two arrays of n objects, in which x is "1" in every other and y is "2" in the rest.
-func largeArrays(t testing.TB, n int, texts ...string) (*scan.Document, *Matcher) {
-	t.Helper()
+func largeArrays(tb testing.TB, n int, texts ...string) (*scan.Document, *Matcher) {
+	tb.Helper()
 	var b bytes.Buffer
 	b.WriteString(`{"detail":{`)
 	for _, name := range []string{"a", "b", "e"} {
@@ -173,13 +173,13 @@ func largeArrays(t testing.TB, n int, texts ...string) (*scan.Document, *Matcher
 	b.WriteString(`"c":{"y":1}}}`)
 	var patterns []*Pattern
 	for _, text := range texts {
-		patterns = append(patterns, mustCompile(t, text))
+		patterns = append(patterns, mustCompile(tb, text))
 	}
 	paths := scan.NewPaths()
 	set := NewSet(paths, patterns...)
 	doc := &scan.Document{}
 	if _, err := doc.Scan(b.Bytes(), paths); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return doc, set.NewMatcher()
 }

@@ -51,18 +51,17 @@ func (c *compiler) object(n *node, where string, steps []string, inOr bool) erro
 			return c.fail(m.start, at, "%s is a reserved word: expected a field, which has another name inside %s", quote(m.key), or)
 		}
 		below := append(slices.Clip(steps), m.key)
-		switch m.value.kind {
-		case scan.Object:
-			if err := c.object(&m.value, at, below, inOr); err != nil {
-				return err
-			}
-		case scan.Array:
-			if err := c.values(&m.value, at, below); err != nil {
-				return err
-			}
-		default:
-			return c.fail(m.value.start, at,
+		var err error
+		if m.value.kind == scan.Object {
+			err = c.object(&m.value, at, below, inOr)
+		} else if m.value.kind == scan.Array {
+			err = c.values(&m.value, at, below)
+		} else {
+			err = c.fail(m.value.start, at,
 				"expected an array of values or an object, found %s: values stand in brackets", m.value.describe())
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -113,12 +112,11 @@ func (c *compiler) values(n *node, where string, steps []string) error {
 		e := &n.elements[i]
 		at := element(where, i)
 		var err error
-		switch e.kind {
-		case scan.Object:
+		if e.kind == scan.Object {
 			err = c.expression(f, e, at)
-		case scan.Array:
+		} else if e.kind == scan.Array {
 			err = c.fail(e.start, at, "expected a string, number, true, false, null or an object, found an array")
-		default:
+		} else {
 			f.literal(e)
 		}
 		if err != nil {

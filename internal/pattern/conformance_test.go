@@ -19,16 +19,16 @@ type conformanceCase struct {
 
 // The cases are random patterns and events; the answers are those of aws/event-ruler, commit 337e8d9 (addRule and
 // rulesForJSONEvent, one rule a machine). "invalid": it refused the rule.
-func conformanceCases(t testing.TB) []conformanceCase {
-	t.Helper()
+func conformanceCases(tb testing.TB) []conformanceCase {
+	tb.Helper()
 	f, err := os.Open("testdata/event-patterns.jsonl.gz")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer f.Close()
 	z, err := gzip.NewReader(f)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var cases []conformanceCase
 	lines := bufio.NewScanner(z)
@@ -36,12 +36,12 @@ func conformanceCases(t testing.TB) []conformanceCase {
 	for lines.Scan() {
 		var c conformanceCase
 		if err := json.Unmarshal(bytes.TrimSpace(lines.Bytes()), &c); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		cases = append(cases, c)
 	}
 	if lines.Err() != nil {
-		t.Fatal(lines.Err())
+		tb.Fatal(lines.Err())
 	}
 	return cases
 }
@@ -59,8 +59,8 @@ func TestConformance(t *testing.T) {
 }
 
 // answer returns whether pattern matches event, or "invalid".
-func answer(t testing.TB, pattern, event []byte) any {
-	t.Helper()
+func answer(tb testing.TB, pattern, event []byte) any {
+	tb.Helper()
 	p, err := Compile(pattern)
 	if err != nil {
 		return "invalid"
@@ -69,13 +69,13 @@ func answer(t testing.TB, pattern, event []byte) any {
 	s := NewSet(paths, p)
 	var doc scan.Document
 	if _, err := doc.Scan(event, paths); err != nil {
-		t.Fatalf("scan %s: %v", event, err)
+		tb.Fatalf("scan %s: %v", event, err)
 	}
 	m := s.NewMatcher()
 	m.Load(&doc)
 	got := m.Match(0)
 	if all := m.MatchAll(nil); (len(all) == 1) != got {
-		t.Errorf("Match says %v, MatchAll %v\npattern: %s\nevent: %s", got, all, pattern, event)
+		tb.Errorf("Match says %v, MatchAll %v\npattern: %s\nevent: %s", got, all, pattern, event)
 	}
 	return got
 }

@@ -54,10 +54,10 @@ type leaf struct {
 
 func (l *leaf) read(kind scan.Kind, text []byte) {
 	l.kind, l.text, l.comparable, l.digits = kind, text, false, l.ip[:0]
-	switch kind {
-	case scan.Number:
+	if kind == scan.Number {
 		l.number, l.comparable = parseNumber(text)
-	case scan.String:
+	}
+	if kind == scan.String {
 		if a := parseIP(text); a.size > 0 {
 			l.digits = a.digits(l.digits)
 		}
@@ -82,9 +82,11 @@ func (v *values) match(l *leaf) bool {
 		return v.literals[l.kind]
 	case scan.Number:
 		return v.matchNumber(l)
-	default:
+	case scan.String:
 		return v.matchString(l)
+	case scan.Object, scan.Array: // no leaves
 	}
+	return false
 }
 
 func (v *values) matchNumber(l *leaf) bool {
@@ -164,9 +166,9 @@ func (t *stringTest) match(s []byte) bool {
 		return bytes.HasSuffix(s, t.text)
 	case opWildcard:
 		return t.wild.match(s)
-	default:
-		return t.fold.match(t.op, s)
+	case opFold, opPrefixFold, opSuffixFold:
 	}
+	return t.fold.match(t.op, s)
 }
 
 // literal adds a plain value.
@@ -186,9 +188,10 @@ func (f *field) literal(n *node) {
 		} else {
 			f.is.texts = append(f.is.texts, n.text)
 		}
-	default:
+	case scan.Null, scan.False, scan.True:
 		f.wants = append(f.wants, n.describe())
 		f.is.literals[n.kind] = true
+	case scan.Object, scan.Array: // no plain values
 	}
 }
 

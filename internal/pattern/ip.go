@@ -44,7 +44,7 @@ func (r *ipRange) contains(digits []byte) bool {
 		return false
 	}
 	aboveLow, belowHigh := digits[i] > r.low[i], digits[i] < r.high[i]
-	for last := len(r.low) - 1; i < last && !(aboveLow && belowHigh); {
+	for last := len(r.low) - 1; i < last && (!aboveLow || !belowHigh); {
 		i++
 		if i >= len(digits) || !isDigit(digits[i]) || !aboveLow && digits[i] < r.low[i] || !belowHigh && digits[i] > r.high[i] {
 			return false

@@ -105,21 +105,18 @@ func (m *Matcher) slot(h *scan.Hit) int32 {
 // belongs to: only objects and arrays make their array a choice of one element.
 func (m *Matcher) position(h *scan.Hit, slot int32) int32 {
 	outer := &m.arrays[slot]
-	switch h.Kind {
-	case scan.Object:
-		return notLeaf
-	case scan.Array:
-		if outer.run != m.arrayRun || h.Start >= outer.first {
-			*outer = list{m.arrayRun, h.End}
-		}
-		return notLeaf
-	default:
-		if outer.run == m.arrayRun && h.Start < outer.first {
-			_, parent, _ := m.doc.Element(h.Pos)
-			return parent
-		}
-		return h.Pos
+	inArray := outer.run == m.arrayRun && h.Start < outer.first
+	if h.Kind == scan.Array && !inArray {
+		*outer = list{m.arrayRun, h.End}
 	}
+	if h.Kind == scan.Array || h.Kind == scan.Object {
+		return notLeaf
+	}
+	if inArray {
+		_, parent, _ := m.doc.Element(h.Pos)
+		return parent
+	}
+	return h.Pos
 }
 
 // Focus restricts matching to a window of the loaded document. Going from element to element of one array costs only
@@ -163,7 +160,7 @@ func (m *Matcher) link(lists []list, run uint64, from, to int) {
 		if l.run != run {
 			*l = list{run, -1}
 		}
-		m.next[i], l.first = l.first, int32(i)
+		m.next[i], l.first = l.first, int32(i) //nolint:gosec // offsets in documents are 32 bits, and hits are fewer
 	}
 }
 

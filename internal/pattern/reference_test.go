@@ -285,7 +285,8 @@ func refNumeric(terms []any, n *big.Rat) bool {
 		bound := refNumber(string(terms[i+1].(json.Number)))
 		c := n.Cmp(bound)
 		op := terms[i].(string)
-		if !(c == 0 && strings.Contains(op, "=") || c < 0 && op[0] == '<' || c > 0 && op[0] == '>') {
+		holds := c == 0 && strings.Contains(op, "=") || c < 0 && op[0] == '<' || c > 0 && op[0] == '>'
+		if !holds {
 			return false
 		}
 	}

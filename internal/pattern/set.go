@@ -37,7 +37,7 @@ type setField struct {
 // from here on. Fields that several patterns have alike are evaluated once.
 func NewSet(paths *scan.Paths, patterns ...*Pattern) *Set {
 	s := &Set{}
-	slots := map[int]int32{}
+	slots := map[int32]int32{}
 	known := map[string]int32{} // by name and alternatives
 	for i, p := range patterns {
 		index := map[*field]int32{}
@@ -45,19 +45,19 @@ func NewSet(paths *scan.Paths, patterns ...*Pattern) *Set {
 			key := quote(f.name) + f.canonical
 			at, ok := known[key]
 			if !ok {
-				path := paths.Add(f.steps...)
+				path := index32(paths.Add(f.steps...))
 				slot, ok := slots[path]
 				if !ok {
-					slot = int32(len(slots))
+					slot = index32(len(slots))
 					slots[path] = slot
 				}
-				at = int32(len(s.fields))
+				at = index32(len(s.fields))
 				known[key] = at
-				s.fields = append(s.fields, setField{field: f, path: int32(path), slot: slot})
+				s.fields = append(s.fields, setField{field: f, path: path, slot: slot})
 			}
 			index[f] = at
 		}
-		first := int32(len(s.branches))
+		first := index32(len(s.branches))
 		for _, b := range p.branches {
 			sb := setBranch{pattern: int32(i)}
 			for _, f := range b.fields {
@@ -67,9 +67,9 @@ func NewSet(paths *scan.Paths, patterns ...*Pattern) *Set {
 			sb.guides = guides(b.fields)
 			s.branches = append(s.branches, sb)
 		}
-		s.patterns = append(s.patterns, setPattern{source: p, first: first, last: int32(len(s.branches))})
+		s.patterns = append(s.patterns, setPattern{source: p, first: first, last: index32(len(s.branches))})
 	}
-	highest := -1
+	highest := int32(-1)
 	for path := range slots {
 		highest = max(highest, path)
 	}
@@ -84,6 +84,9 @@ func NewSet(paths *scan.Paths, patterns ...*Pattern) *Set {
 	s.anchor()
 	return s
 }
+
+// index32 is for what comes from the text of patterns, of which there are fewer than two billion bytes.
+func index32(n int) int32 { return int32(n) } //nolint:gosec // see above
 
 // Len returns how many patterns there are.
 func (s *Set) Len() int { return len(s.patterns) }

@@ -24,6 +24,11 @@ type member struct {
 
 func (n *node) describe() string {
 	switch n.kind {
+	case scan.Object:
+		if len(n.members) == 0 {
+			return "an empty object"
+		}
+		return "an object"
 	case scan.Null:
 		return "null"
 	case scan.False:
@@ -38,13 +43,8 @@ func (n *node) describe() string {
 		if len(n.elements) == 0 {
 			return "an empty array"
 		}
-		return "an array"
-	default:
-		if len(n.members) == 0 {
-			return "an empty object"
-		}
-		return "an object"
 	}
+	return "an array"
 }
 
 // tree builds nodes from a text that the scanner has found to be valid, which is why nothing is checked here.

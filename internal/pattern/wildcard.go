@@ -12,14 +12,14 @@ func compileWildcard(s string) (wildcard, error) {
 	var w wildcard
 	part := []byte{}
 	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '*':
+		switch c := s[i]; c {
+		case '*':
 			if i+1 < len(s) && s[i+1] == '*' {
 				return w, fmt.Errorf("two stars in a row, at byte %d of the string: expected one", i)
 			}
 			w.parts = append(w.parts, part)
 			part = []byte{}
-		case c == '\\':
+		case '\\':
 			if i+1 == len(s) || s[i+1] != '*' && s[i+1] != '\\' {
 				return w, fmt.Errorf(`unknown escape, at byte %d of the string: expected \* or \\ (in JSON each backslash is written twice)`, i)
 			}
