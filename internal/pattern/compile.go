@@ -52,11 +52,12 @@ func (c *compiler) object(n *node, where string, steps []string, inOr bool) erro
 		}
 		below := append(slices.Clip(steps), m.key)
 		var err error
-		if m.value.kind == scan.Object {
+		switch m.value.kind {
+		case scan.Object:
 			err = c.object(&m.value, at, below, inOr)
-		} else if m.value.kind == scan.Array {
+		case scan.Array:
 			err = c.values(&m.value, at, below)
-		} else {
+		case scan.Null, scan.False, scan.True, scan.Number, scan.String:
 			err = c.fail(m.value.start, at,
 				"expected an array of values or an object, found %s: values stand in brackets", m.value.describe())
 		}
@@ -112,11 +113,12 @@ func (c *compiler) values(n *node, where string, steps []string) error {
 		e := &n.elements[i]
 		at := element(where, i)
 		var err error
-		if e.kind == scan.Object {
+		switch e.kind {
+		case scan.Object:
 			err = c.expression(f, e, at)
-		} else if e.kind == scan.Array {
+		case scan.Array:
 			err = c.fail(e.start, at, "expected a string, number, true, false, null or an object, found an array")
-		} else {
+		case scan.Null, scan.False, scan.True, scan.Number, scan.String:
 			f.literal(e)
 		}
 		if err != nil {
