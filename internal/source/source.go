@@ -35,7 +35,7 @@ type Source interface {
 var ErrBusy = errors.New("too much is waiting to be stored")
 
 // Busy is an ErrBusy that knows how long.
-type Busy struct {
+type Busy struct { //nolint:errname // reads as what it is: source.Busy
 	RetryAfter time.Duration // 0: the source chooses
 	Err        error         // what is full; nil: not told
 }

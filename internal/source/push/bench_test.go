@@ -30,6 +30,7 @@ func (a *answerless) SetWriteDeadline(time.Time) error { return nil }
 
 // event5K is a real event in compact JSON, grown to 5 KB as findings have it.
 func event5K(b *testing.B) []byte {
+	b.Helper()
 	var line bytes.Buffer
 	if err := json.Compact(&line, testdata(b, "event-securityhub-imported.json")); err != nil {
 		b.Fatal(err)
@@ -40,6 +41,7 @@ func event5K(b *testing.B) []byte {
 }
 
 func benchmark(b *testing.B, path string, h http.Header, body []byte) {
+	b.Helper()
 	s := newSource(b, Options{KeysFile: keysFile(b, "a:"+testKey+"a", "b:"+testKey)})
 	h.Set("X-Api-Key", testKey)
 	handler := s.Handler(discard)

@@ -76,7 +76,6 @@ func (x *exchange) readBody(l limits) (*buffer, error) {
 	if err != nil {
 		return buf, in.explain(err, l)
 	}
-	x.deadline(time.Time{}) // it would end the wait for Deliver
 	if !compressed && bytes.HasPrefix(buf.b, gzipMagic) {
 		// Senders forget the header. JSON never starts so.
 		plain := x.s.bufs.Get().(*buffer)

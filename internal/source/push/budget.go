@@ -8,7 +8,7 @@ type budget struct {
 	used atomic.Int64
 }
 
-func newBudget(max int64) *budget { return &budget{max: max} }
+func newBudget(most int64) *budget { return &budget{max: most} }
 
 // take reserves n bytes, or none.
 func (b *budget) take(n int64) bool {

@@ -135,7 +135,7 @@ func (s *signers) download(ctx context.Context, address string) (leaf *x509.Cert
 	if err != nil {
 		return nil, nil, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	content, err := readAll(resp.Body)
 	if err != nil {
 		return nil, nil, err
@@ -222,7 +222,7 @@ func (s *signers) issuer(ctx context.Context, address string) (*x509.Certificate
 	if err != nil {
 		return nil, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	content, err := readAll(resp.Body)
 	if err != nil {
 		return nil, err

@@ -24,7 +24,8 @@ type exchange struct {
 	answered int    // documents handed over when it is answered
 }
 
-// deadline is when the connection is given up if the body has not come by then. Zero: never.
+// deadline is when the connection is given up if the body has not come by then. It does not hold for Deliver: net/http
+// takes it away at the body's end.
 func (x *exchange) deadline(at time.Time) {
 	// A server without deadlines, as in some tests, is not ours; ours has them.
 	_ = http.NewResponseController(x.w).SetReadDeadline(at)
@@ -112,7 +113,7 @@ func (x *exchange) refuseFor(err error) {
 // retryAfter tells when to try again, in whole seconds: 1 to 3,600. It is never negative: EventBridge takes that as
 // not to try again at all.
 func (x *exchange) retryAfter(d time.Duration) {
-	seconds := int64((min(max(d, 0), time.Hour) + time.Second - 1) / time.Second)
+	seconds := int64((min(d, time.Hour) + time.Second - 1) / time.Second)
 	x.w.Header().Set("Retry-After", strconv.FormatInt(max(seconds, 1), 10))
 }
 

@@ -163,7 +163,8 @@ func (f *firehoseRecords) records(b []byte, i int) (end int, err error) {
 		case h.End-h.Start-2 > maxRecordData:
 			return i, fmt.Errorf("a record has more than %d characters", maxRecordData)
 		}
-		f.data = append(f.data, recordSpan{int32(i) + h.Start + 1, int32(i) + h.End - 1, h.Escaped})
+		at := int32(i) //nolint:gosec // a body has at most largestBody bytes
+		f.data = append(f.data, recordSpan{at + h.Start + 1, at + h.End - 1, h.Escaped})
 		if i, err = next(b, i+n, ']'); err != nil {
 			return i, err
 		}

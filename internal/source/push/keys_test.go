@@ -209,6 +209,7 @@ func TestNewTellsWhatIsWrong(t *testing.T) {
 		"a keys file without one": {Options{KeysFile: empty}, "no key in it"},
 		"half of TLS":             {Options{CertFile: empty}, "both a certificate file and a key file"},
 		"no certificate":          {Options{CertFile: empty, KeyFile: empty}, "tls:"},
+		"bodies without a bound":  {Options{MaxBody: 1 << 40}, "expected 1073741824 at most"},
 		"no ARN":                  {Options{Topics: []string{"findings"}}, `topic "findings": expected arn:PARTITION:sns:REGION:ACCOUNT:NAME`},
 		"another service's ARN":   {Options{Topics: []string{strings.Replace(testTopic, ":sns:", ":sqs:", 1)}}, "expected arn:"},
 		"a pattern":               {Options{Topics: []string{strings.Replace(testTopic, "findings", "*", 1)}}, "expected arn:"},

@@ -30,6 +30,9 @@ const (
 	PathFirehose = "/firehose" // Firehose's HTTP endpoint destination
 )
 
+// largestBody bounds Options.MaxBody, in bytes.
+const largestBody = 1 << 30
+
 // Options say what to listen to and what to let in. Zero fields mean what their comments say.
 type Options struct {
 	Listener net.Listener // Run serves it and closes it
@@ -41,7 +44,7 @@ type Options struct {
 
 	CertFile, KeyFile string // PEM; both or none. They are read again when they change. None: plain HTTP.
 
-	MaxBody        int64         // bytes of a body, before and after decompression; 0: 64 MiB, what Firehose sends at most
+	MaxBody        int64         // bytes of a body, before and after decompression; 0: 64 MiB, what Firehose sends at most; 1 GiB at most
 	MaxHeld        int64         // bytes of bodies held at once; 0, or less than one request may need: twice MaxBody
 	MaxDocument    int           // bytes of a document; 0: document.DefaultMaxDocument
 	MaxConnections int           // open at once; more wait to be accepted. 0: 1024
@@ -94,6 +97,9 @@ var _ source.Source = (*Source)(nil)
 // New reads the files that o names and checks all of it.
 func New(o Options) (*Source, error) {
 	o = o.withDefaults()
+	if o.MaxBody > largestBody {
+		return nil, fmt.Errorf("bodies of up to %d bytes: expected %d at most", o.MaxBody, int64(largestBody))
+	}
 	s := &Source{o: o, held: newBudget(o.MaxHeld), public: newBudget(o.MaxHeld / 4)}
 	if o.KeysFile == "" && !o.Insecure && o.Listener != nil && !local(o.Listener.Addr()) {
 		return nil, fmt.Errorf("listen on %s: %w", o.Listener.Addr(), ErrNoKeys)

@@ -54,43 +54,43 @@ func (s *seen) deliver(_ context.Context, docs []document.Document) error {
 	return nil
 }
 
-func newSource(t testing.TB, o Options) *Source {
-	t.Helper()
+func newSource(tb testing.TB, o Options) *Source {
+	tb.Helper()
 	s, err := New(o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(s.signer.close)
+	tb.Cleanup(s.signer.close)
 	return s
 }
 
-func keysFile(t testing.TB, lines ...string) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "keys")
+func keysFile(tb testing.TB, lines ...string) string {
+	tb.Helper()
+	name := filepath.Join(tb.TempDir(), "keys")
 	if err := os.WriteFile(name, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return name
 }
 
-func testdata(t testing.TB, name string) []byte {
-	t.Helper()
+func testdata(tb testing.TB, name string) []byte {
+	tb.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
 
-func zip(t testing.TB, b []byte) []byte {
-	t.Helper()
+func zip(tb testing.TB, b []byte) []byte {
+	tb.Helper()
 	var buf bytes.Buffer
 	z := gzip.NewWriter(&buf)
 	if _, err := z.Write(b); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := z.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return buf.Bytes()
 }
@@ -106,22 +106,22 @@ func header(lines ...string) http.Header {
 }
 
 // post sends body to the handler and checks what holds for every answer.
-func post(t testing.TB, h http.Handler, path string, hdr http.Header, body []byte) *httptest.ResponseRecorder {
-	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, bytes.NewReader(body))
+func post(tb testing.TB, h http.Handler, path string, hdr http.Header, body []byte) *httptest.ResponseRecorder {
+	tb.Helper()
+	r := httptest.NewRequestWithContext(tb.Context(), http.MethodPost, path, bytes.NewReader(body))
 	if hdr != nil {
 		r.Header = hdr
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	if got, want := w.Header().Get("Content-Length"), fmt.Sprint(w.Body.Len()); got != want {
-		t.Errorf("%s: Content-Length %q, want %q", path, got, want)
+		tb.Errorf("%s: Content-Length %q, want %q", path, got, want)
 	}
 	if got := w.Header().Get("Content-Type"); got != "application/json" {
-		t.Errorf("%s: Content-Type %q", path, got)
+		tb.Errorf("%s: Content-Type %q", path, got)
 	}
 	if !json.Valid(w.Body.Bytes()) {
-		t.Errorf("%s: answer is no JSON: %q", path, w.Body)
+		tb.Errorf("%s: answer is no JSON: %q", path, w.Body)
 	}
 	return w
 }
@@ -181,7 +181,10 @@ func TestEventsAreTakenApart(t *testing.T) {
 }
 
 // A zip bomb: 1 MB that unpacks to 1 GB would be refused after MaxBody bytes; here the same with smaller numbers.
-func bomb(t testing.TB) []byte { return zip(t, make([]byte, 1<<20)) }
+func bomb(tb testing.TB) []byte {
+	tb.Helper()
+	return zip(tb, make([]byte, 1<<20))
+}
 
 func TestEventsAreRefused(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -296,6 +299,7 @@ func TestAnswerToAFailedDeliver(t *testing.T) {
 
 // callers send two documents to each endpoint that needs no signature.
 func callers(t *testing.T) map[string]func(http.Handler) *httptest.ResponseRecorder {
+	t.Helper()
 	return map[string]func(http.Handler) *httptest.ResponseRecorder{
 		PathEvents: func(h http.Handler) *httptest.ResponseRecorder { return post(t, h, PathEvents, nil, []byte(`{} {}`)) },
 		PathFirehose: func(h http.Handler) *httptest.ResponseRecorder {

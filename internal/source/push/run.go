@@ -46,7 +46,9 @@ func (s *Source) Run(ctx context.Context, deliver source.Deliver) error {
 		grace, stop := context.WithTimeout(requests, s.o.Timeouts.Shutdown)
 		_ = srv.Shutdown(grace) // what it could not wait for is closed below
 		stop()
-		<-served
+		if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+			err = fmt.Errorf("serve %s: %w", s.o.Listener.Addr(), ended)
+		}
 	}
 	// A Deliver that is still running must end before its receiver is told that no more will come.
 	inside := s.gate.close()

@@ -65,9 +65,10 @@ func (p *pipes) dial(ctx context.Context) (net.Conn, error) {
 }
 
 // client speaks HTTP to p.
-func (p *pipes) client(t testing.TB) *http.Client {
+func (p *pipes) client(tb testing.TB) *http.Client {
+	tb.Helper()
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return p.dial(ctx) }}
-	t.Cleanup(transport.CloseIdleConnections)
+	tb.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
 
@@ -109,6 +110,7 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			sourcetest.Run(t, func(t *testing.T) sourcetest.Harness {
+				t.Helper()
 				p := newPipes()
 				client := p.client(t)
 				return sourcetest.Harness{

@@ -1,29 +1,16 @@
 package push
 
 import (
-	"context"
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // SNS's signature version 1
-	"crypto/sha256"
-	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"math/big"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,196 +22,6 @@ const (
 	testHost  = "sns.us-east-1.amazonaws.com"
 	certPath  = "/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
 )
-
-// authority issues certificates.
-type authority struct {
-	cert *x509.Certificate
-	key  crypto.Signer
-}
-
-var serial atomic.Int64
-
-func issue(t testing.TB, by *authority, key crypto.Signer, change func(*x509.Certificate)) *x509.Certificate {
-	t.Helper()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(serial.Add(1)), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(48 * time.Hour),
-		BasicConstraintsValid: true,
-	}
-	change(template)
-	parent, signer := template, key
-	if by != nil {
-		parent, signer = by.cert, by.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert
-}
-
-func newAuthority(t testing.TB, name string, by *authority) *authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert := issue(t, by, key, func(c *x509.Certificate) {
-		c.Subject, c.IsCA, c.KeyUsage = pkix.Name{CommonName: name}, true, x509.KeyUsageCertSign
-	})
-	return &authority{cert, key}
-}
-
-// One RSA key for all tests: making one takes long.
-var signingKey = sync.OnceValue(func() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	return key
-})
-
-func signerCert(t testing.TB, by *authority, change func(*x509.Certificate)) *x509.Certificate {
-	return issue(t, by, signingKey(), func(c *x509.Certificate) {
-		c.DNSNames = []string{"sns.amazonaws.com"}
-		if change != nil {
-			change(c)
-		}
-	})
-}
-
-// fakeSNS is SNS's endpoint, at every host there is, with TLS and without.
-type fakeSNS struct {
-	root, middle *authority
-	client       *http.Client
-
-	mu      sync.Mutex
-	answers map[string]func(http.ResponseWriter) // by URL; guarded by mu
-	asked   []string                             // guarded by mu
-}
-
-func newFakeSNS(t testing.TB) *fakeSNS {
-	t.Helper()
-	f := &fakeSNS{answers: make(map[string]func(http.ResponseWriter))}
-	f.root = newAuthority(t, "root", nil)
-	f.middle = newAuthority(t, "middle", f.root)
-	tlsKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tlsCert := issue(t, f.root, tlsKey, func(c *x509.Certificate) { c.DNSNames = []string{testHost} })
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		scheme := "http://"
-		if r.TLS != nil {
-			scheme = "https://"
-		}
-		f.mu.Lock()
-		address := scheme + r.Host + r.URL.RequestURI()
-		f.asked = append(f.asked, address)
-		answer := f.answers[address]
-		f.mu.Unlock()
-		if answer == nil {
-			http.NotFound(w, r)
-			return
-		}
-		answer(w)
-	})
-	secure := httptest.NewUnstartedServer(handler)
-	secure.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{tlsCert.Raw}, PrivateKey: tlsKey}}}
-	secure.StartTLS()
-	t.Cleanup(secure.Close)
-	plain := httptest.NewServer(handler)
-	t.Cleanup(plain.Close)
-	pool := x509.NewCertPool()
-	pool.AddCert(f.root.cert)
-	f.client = &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: pool},
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			to := plain
-			if strings.HasSuffix(addr, ":443") {
-				to = secure
-			}
-			return new(net.Dialer).DialContext(ctx, network, to.Listener.Addr().String())
-		},
-	}}
-	return f
-}
-
-func (f *fakeSNS) options() SNS {
-	pool := x509.NewCertPool()
-	pool.AddCert(f.root.cert)
-	return SNS{Client: f.client, Roots: pool}
-}
-
-func (f *fakeSNS) serve(address string, content []byte) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.answers[address] = func(w http.ResponseWriter) { _, _ = w.Write(content) }
-}
-
-func (f *fakeSNS) requests() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return append([]string(nil), f.asked...)
-}
-
-func asPEM(certs ...*x509.Certificate) []byte {
-	var b []byte
-	for _, c := range certs {
-		b = append(b, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
-	}
-	return b
-}
-
-func notification(text string) *message {
-	return &message{
-		Type: typeNotification, MessageID: "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324", TopicARN: testTopic, Message: text,
-		Timestamp: time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), SignatureVersion: "2",
-		SigningCertURL: "https://" + testHost + certPath,
-	}
-}
-
-func confirmation() *message {
-	m := notification("You have chosen to subscribe to the topic. To confirm, visit the SubscribeURL included in this message.")
-	m.Type, m.Token = typeSubscribed, "2336412f37fb687f5d51e6e241d09c805a5a57b30d712f794cc5f6a988666d92"
-	m.SubscribeURL = "https://" + testHost + "/?Action=ConfirmSubscription&TopicArn=" + testTopic + "&Token=" + m.Token
-	return m
-}
-
-// sign signs m as it is, and returns it as SNS would send it.
-func sign(t testing.TB, m *message, key *rsa.PrivateKey) []byte {
-	t.Helper()
-	if signed, ok := m.canonical(); ok {
-		hash, sum := crypto.SHA256, sha256.Sum256(signed)
-		digest := sum[:]
-		if m.SignatureVersion == "1" {
-			sum := sha1.Sum(signed) //nolint:gosec // see the import
-			hash, digest = crypto.SHA1, sum[:]
-		}
-		signature, err := rsa.SignPKCS1v15(nil, key, hash, digest)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.Signature = base64.StdEncoding.EncodeToString(signature)
-	}
-	return asJSON(t, m)
-}
-
-func asJSON(t testing.TB, m *message) []byte {
-	t.Helper()
-	b, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func snsHeader(m *message) http.Header {
-	return header("X-Amz-Sns-Message-Type: "+m.Type, "X-Amz-Sns-Topic-Arn: "+m.TopicARN, "Content-Type: text/plain; charset=UTF-8")
-}
 
 // Real messages, signed by SNS in 2022, and the real certificate.
 func TestSignaturesOfSNS(t *testing.T) {
@@ -435,65 +232,65 @@ func TestCertificates(t *testing.T) {
 	}
 	const atAmazon = "http://crt.r2m01.amazontrust.com/r2m01.cer"
 	for name, tt := range map[string]struct {
-		content func(*testing.T, *fakeSNS) []byte
+		content func(*fakeSNS) []byte
 		status  int
 		asks    int
 	}{
-		"of a root":                   {func(t *testing.T, f *fakeSNS) []byte { return asPEM(signerCert(t, f.root, nil)) }, 200, 1},
-		"with its issuer in the file": {func(t *testing.T, f *fakeSNS) []byte { return asPEM(signerCert(t, f.middle, nil), f.middle.cert) }, 200, 1},
-		"with the address of its issuer": {func(t *testing.T, f *fakeSNS) []byte {
+		"of a root":                   {func(f *fakeSNS) []byte { return asPEM(signerCert(f.tb, f.root, nil)) }, 200, 1},
+		"with its issuer in the file": {func(f *fakeSNS) []byte { return asPEM(signerCert(f.tb, f.middle, nil), f.middle.cert) }, 200, 1},
+		"with the address of its issuer": {func(f *fakeSNS) []byte {
 			f.serve(atAmazon, f.middle.cert.Raw)
-			return asPEM(signerCert(t, f.middle, func(c *x509.Certificate) { c.IssuingCertificateURL = []string{atAmazon} }))
+			return asPEM(signerCert(f.tb, f.middle, func(c *x509.Certificate) { c.IssuingCertificateURL = []string{atAmazon} }))
 		}, 200, 2},
-		"of a region": {func(t *testing.T, f *fakeSNS) []byte {
-			return asPEM(signerCert(t, f.root, func(c *x509.Certificate) { c.DNSNames = []string{"sns-signing.us-east-1.amazonaws.com"} }))
+		"of a region": {func(f *fakeSNS) []byte {
+			return asPEM(signerCert(f.tb, f.root, func(c *x509.Certificate) { c.DNSNames = []string{"sns-signing.us-east-1.amazonaws.com"} }))
 		}, 200, 1},
-		"with its name as it was done once": {func(t *testing.T, f *fakeSNS) []byte {
-			return asPEM(signerCert(t, f.root, func(c *x509.Certificate) {
+		"with its name as it was done once": {func(f *fakeSNS) []byte {
+			return asPEM(signerCert(f.tb, f.root, func(c *x509.Certificate) {
 				c.DNSNames, c.Subject = nil, pkix.Name{CommonName: "sns.amazonaws.com"}
 			}))
 		}, 200, 1},
-		"of an authority of one's own": {func(t *testing.T, _ *fakeSNS) []byte {
-			return asPEM(signerCert(t, newAuthority(t, "root", nil), nil))
+		"of an authority of one's own": {func(f *fakeSNS) []byte {
+			return asPEM(signerCert(f.tb, newAuthority(f.tb, "root", nil), nil))
 		}, 403, 1},
-		"of nobody": {func(t *testing.T, _ *fakeSNS) []byte { return asPEM(signerCert(t, nil, nil)) }, 403, 1},
-		"with an issuer that no root vouches for": {func(t *testing.T, _ *fakeSNS) []byte {
-			own := newAuthority(t, "own", nil)
-			return asPEM(signerCert(t, own, nil), own.cert)
+		"of nobody": {func(f *fakeSNS) []byte { return asPEM(signerCert(f.tb, nil, nil)) }, 403, 1},
+		"with an issuer that no root vouches for": {func(f *fakeSNS) []byte {
+			own := newAuthority(f.tb, "own", nil)
+			return asPEM(signerCert(f.tb, own, nil), own.cert)
 		}, 403, 1},
-		"with the address of its issuer elsewhere": {func(t *testing.T, f *fakeSNS) []byte {
+		"with the address of its issuer elsewhere": {func(f *fakeSNS) []byte {
 			f.serve("http://169.254.169.254/x.cer", f.middle.cert.Raw)
-			return asPEM(signerCert(t, f.middle, func(c *x509.Certificate) {
+			return asPEM(signerCert(f.tb, f.middle, func(c *x509.Certificate) {
 				c.IssuingCertificateURL = []string{"http://169.254.169.254/x.cer", "http://crt.r2m01.amazontrust.com.example.org/x.cer"}
 			}))
 		}, 403, 1},
-		"whose issuer does not answer": {func(t *testing.T, f *fakeSNS) []byte {
-			return asPEM(signerCert(t, f.middle, func(c *x509.Certificate) { c.IssuingCertificateURL = []string{atAmazon} }))
+		"whose issuer does not answer": {func(f *fakeSNS) []byte {
+			return asPEM(signerCert(f.tb, f.middle, func(c *x509.Certificate) { c.IssuingCertificateURL = []string{atAmazon} }))
 		}, 503, 2},
-		"issued to someone else": {func(t *testing.T, f *fakeSNS) []byte {
-			return asPEM(signerCert(t, f.root, func(c *x509.Certificate) { c.DNSNames = []string{"example.amazonaws.com"} }))
+		"issued to someone else": {func(f *fakeSNS) []byte {
+			return asPEM(signerCert(f.tb, f.root, func(c *x509.Certificate) { c.DNSNames = []string{"example.amazonaws.com"} }))
 		}, 403, 1},
-		"for all of AWS": {func(t *testing.T, f *fakeSNS) []byte {
-			return asPEM(signerCert(t, f.root, func(c *x509.Certificate) { c.DNSNames = []string{"*.amazonaws.com"} }))
+		"for all of AWS": {func(f *fakeSNS) []byte {
+			return asPEM(signerCert(f.tb, f.root, func(c *x509.Certificate) { c.DNSNames = []string{"*.amazonaws.com"} }))
 		}, 403, 1},
-		"expired": {func(t *testing.T, f *fakeSNS) []byte {
-			return asPEM(signerCert(t, f.root, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }))
+		"expired": {func(f *fakeSNS) []byte {
+			return asPEM(signerCert(f.tb, f.root, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }))
 		}, 403, 1},
-		"not valid yet": {func(t *testing.T, f *fakeSNS) []byte {
-			return asPEM(signerCert(t, f.root, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }))
+		"not valid yet": {func(f *fakeSNS) []byte {
+			return asPEM(signerCert(f.tb, f.root, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }))
 		}, 403, 1},
-		"with a short key": {func(t *testing.T, f *fakeSNS) []byte {
-			return asPEM(issue(t, f.root, short, func(c *x509.Certificate) { c.DNSNames = []string{"sns.amazonaws.com"} }))
+		"with a short key": {func(f *fakeSNS) []byte {
+			return asPEM(issue(f.tb, f.root, short, func(c *x509.Certificate) { c.DNSNames = []string{"sns.amazonaws.com"} }))
 		}, 403, 1},
-		"with a key of another kind": {func(t *testing.T, f *fakeSNS) []byte {
-			return asPEM(issue(t, f.root, f.middle.key, func(c *x509.Certificate) { c.DNSNames = []string{"sns.amazonaws.com"} }))
+		"with a key of another kind": {func(f *fakeSNS) []byte {
+			return asPEM(issue(f.tb, f.root, f.middle.key, func(c *x509.Certificate) { c.DNSNames = []string{"sns.amazonaws.com"} }))
 		}, 403, 1},
-		"that is none":   {func(*testing.T, *fakeSNS) []byte { return []byte("<Error/>") }, 403, 1},
-		"without an end": {func(*testing.T, *fakeSNS) []byte { return make([]byte, maxCertificate+1) }, 403, 1},
+		"that is none":   {func(*fakeSNS) []byte { return []byte("<Error/>") }, 403, 1},
+		"without an end": {func(*fakeSNS) []byte { return make([]byte, maxCertificate+1) }, 403, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFakeSNS(t)
-			f.serve("https://"+testHost+certPath, tt.content(t, f))
+			f.serve("https://"+testHost+certPath, tt.content(f))
 			s := newSource(t, Options{Topics: []string{testTopic}, SNS: f.options()})
 			m := notification("{}")
 			body := sign(t, m, signingKey())

@@ -25,8 +25,8 @@ type Harness struct {
 	Send func(ctx context.Context, docs [][]byte) (acknowledged bool, err error)
 }
 
-// Run tells of every sentence of the contract whether it holds. make is called for each test, and may use Cleanup.
-func Run(t *testing.T, make func(*testing.T) Harness) {
+// Run tells of every sentence of the contract whether it holds. fresh is called for each test, and may use Cleanup.
+func Run(t *testing.T, fresh func(*testing.T) Harness) {
 	t.Helper()
 	for name, test := range map[string]func(*testing.T, Harness){
 		"documents arrive whole, in order, and are acknowledged":   arrive,
@@ -39,7 +39,7 @@ func Run(t *testing.T, make func(*testing.T) Harness) {
 		"many senders at once":                                     concurrent,
 		"Run waits for Deliver when it is stopped":                 stopped,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, make(t)) })
+		t.Run(name, func(t *testing.T) { test(t, fresh(t)) })
 	}
 }
 
@@ -94,6 +94,7 @@ func send(t *testing.T, r *running, docs ...[]byte) bool {
 func event(n int) []byte { return fmt.Appendf(nil, `{"id":"%d","detail":{"text":"}{ \" ]["}}`, n) }
 
 func arrive(t *testing.T, h Harness) {
+	t.Helper()
 	var got [][]byte
 	r := start(t, h, func(_ context.Context, docs []document.Document) error {
 		for _, doc := range docs {
@@ -117,6 +118,7 @@ func arrive(t *testing.T, h Harness) {
 }
 
 func acknowledgedAfter(t *testing.T, h Harness) {
+	t.Helper()
 	inside, leave := make(chan struct{}), make(chan struct{})
 	r := start(t, h, func(context.Context, []document.Document) error {
 		close(inside)
@@ -147,6 +149,7 @@ func acknowledgedAfter(t *testing.T, h Harness) {
 
 func failing(err error) func(*testing.T, Harness) {
 	return func(t *testing.T, h Harness) {
+		t.Helper()
 		var calls atomic.Int32
 		r := start(t, h, func(context.Context, []document.Document) error { calls.Add(1); return err })
 		if send(t, r, event(1), event(2)) {
@@ -159,6 +162,7 @@ func failing(err error) func(*testing.T, Harness) {
 }
 
 func busy(t *testing.T, h Harness) {
+	t.Helper()
 	var calls atomic.Int32
 	r := start(t, h, func(context.Context, []document.Document) error {
 		if calls.Add(1) == 1 {
@@ -175,6 +179,7 @@ func busy(t *testing.T, h Harness) {
 }
 
 func broken(t *testing.T, h Harness) {
+	t.Helper()
 	var good, bad atomic.Int32
 	r := start(t, h, func(_ context.Context, docs []document.Document) error {
 		for _, doc := range docs {
@@ -195,6 +200,7 @@ func broken(t *testing.T, h Harness) {
 }
 
 func concurrent(t *testing.T, h Harness) {
+	t.Helper()
 	const senders, each = 8, 25
 	var mu sync.Mutex
 	stored := make(map[string]int)
@@ -232,6 +238,7 @@ func concurrent(t *testing.T, h Harness) {
 }
 
 func stopped(t *testing.T, h Harness) {
+	t.Helper()
 	inside, leave := make(chan struct{}), make(chan struct{})
 	var delivered atomic.Bool
 	r := start(t, h, func(context.Context, []document.Document) error {
