@@ -83,6 +83,7 @@ func syncfs(b *testing.B, s *Store) {
 }
 
 func benchSyncfs(b *testing.B, body []byte) {
+	b.Helper()
 	s := openBench(b)
 	s.sync = func(*os.File) error { return nil }
 	b.SetBytes(int64(len(body)))

@@ -142,29 +142,25 @@ func (s *Store) remove(tmp string) error {
 }
 
 // write copies body to a new temporary file and syncs it.
-func (s *Store) write(ctx context.Context, body io.ReadSeeker) (name string, err error) {
+func (s *Store) write(ctx context.Context, body io.ReadSeeker) (string, error) {
 	if _, err := body.Seek(0, io.SeekStart); err != nil {
 		return "", fmt.Errorf("rewind body: %w", err)
 	}
-	name = s.room.next()
-	f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	name := s.room.next()
+	f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		return "", err
 	}
-	defer func() {
-		if err != nil {
-			_ = s.root.Remove(name) // what is left is removed by the next Open
-		}
-	}()
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	if _, err := io.CopyBuffer(onlyWriter{f}, &reader{ctx, body}, *buf); err != nil {
-		return "", errors.Join(err, f.Close())
+	_, err = io.CopyBuffer(onlyWriter{f}, &reader{ctx, body}, *buf)
+	if err == nil {
+		err = s.sync(f)
 	}
-	if err := s.sync(f); err != nil {
-		return "", errors.Join(err, f.Close())
+	if err := errors.Join(err, f.Close()); err != nil {
+		return "", errors.Join(err, s.remove(name))
 	}
-	return name, f.Close()
+	return name, nil
 }
 
 // link gives the file tmp the name key, which it must not take from another,
@@ -194,10 +190,13 @@ func (s *Store) link(ctx context.Context, tmp, key string) error {
 // fs.ErrExist when key is there, in one step and over all processes, except on
 // filesystems without hard links: there only over this program's.
 func (s *Store) rename(tmp, key string) error {
-	err := s.root.Link(tmp, key)
-	if !noLinks(err) {
+	if err := s.root.Link(tmp, key); !noLinks(err) {
 		return err
 	}
+	return s.renameLocked(tmp, key)
+}
+
+func (s *Store) renameLocked(tmp, key string) error {
 	unlock, err := lock(s.root, path.Join(aside, "lock"))
 	if err != nil {
 		return err
@@ -306,10 +305,10 @@ func makeRoot(name string) error {
 			return err
 		}
 	}
-	if err := os.Mkdir(name, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(name, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	f, err := os.Open(parent)
+	f, err := os.Open(parent) //nolint:gosec // the folder that the user names
 	if err != nil {
 		return err
 	}

@@ -23,5 +23,8 @@ func open(t *testing.T, name string) *dir.Store {
 }
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) store.Store { return open(t, t.TempDir()+"/new/bucket") })
+	storetest.Run(t, func(t *testing.T) store.Store {
+		t.Helper()
+		return open(t, t.TempDir()+"/new/bucket")
+	})
 }

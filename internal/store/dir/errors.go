@@ -27,7 +27,7 @@ func classify(err error) error {
 	case !errors.As(err, &number):
 		return err
 	}
-	switch number {
+	switch number { //nolint:exhaustive // the others are of unknown kind
 	case syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN,
 		syscall.EINTR, syscall.EBUSY, syscall.ETIMEDOUT, syscall.ESTALE:
 		return &store.TemporaryError{Err: err}

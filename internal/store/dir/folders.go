@@ -51,7 +51,7 @@ func (s *Store) makeFolder(name string) error {
 	if err := s.makeFolder(parent); err != nil {
 		return err
 	}
-	if err := s.root.Mkdir(name, 0o755); err != nil {
+	if err := s.root.Mkdir(name, 0o750); err != nil {
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}

@@ -38,10 +38,10 @@ func openRoom(root *os.Root) (*room, error) {
 		return nil, err
 	}
 	r := &room{root: root, name: path.Join(aside, rand.Text())}
-	if err := root.Mkdir(r.name, 0o755); err != nil {
+	if err := root.Mkdir(r.name, 0o750); err != nil {
 		return nil, err
 	}
-	r.lock, err = root.OpenFile(path.Join(r.name, "lock"), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	r.lock, err = root.OpenFile(path.Join(r.name, "lock"), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		return nil, err
 	}
@@ -106,10 +106,10 @@ func (r *room) close() error {
 // holder while we waited: then it is not the lock any more.
 func lock(root *os.Root, name string) (unlock func(), err error) {
 	for {
-		if err := root.Mkdir(path.Dir(name), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := root.Mkdir(path.Dir(name), 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
-		f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+		f, err := root.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // the folder went between the two steps
 		}
@@ -134,7 +134,7 @@ func lock(root *os.Root, name string) (unlock func(), err error) {
 
 func flock(f *os.File, how int) error {
 	for {
-		err := syscall.Flock(int(f.Fd()), how) //nolint:gosec // file descriptors are small
+		err := syscall.Flock(int(f.Fd()), how)
 		if !errors.Is(err, syscall.EINTR) {
 			return err
 		}

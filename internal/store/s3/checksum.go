@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
@@ -48,9 +49,9 @@ func (c Checksum) hash() hash.Hash {
 		return sha256.New()
 	case MD5:
 		return md5.New() //nolint:gosec // as above
-	default:
-		return crc32.NewIEEE()
+	case ChecksumAuto, CRC32:
 	}
+	return crc32.NewIEEE()
 }
 
 // algorithm is what the SDK calls it; empty for MD5, which is a header of its own.
@@ -68,9 +69,9 @@ func (c Checksum) multipart() types.ChecksumType {
 		return types.ChecksumTypeFullObject
 	case MD5:
 		return ""
-	default:
-		return types.ChecksumTypeComposite
+	case ChecksumAuto, CRC32, CRC32C, SHA256:
 	}
+	return types.ChecksumTypeComposite
 }
 
 // of reads body to its end.
@@ -106,12 +107,12 @@ func digest(h hash.Hash, body io.Reader) error {
 
 // signed tells the signer the hash of the body, which is known already, so that
 // the SDK does not read the body once more.
-func signed(hash string) func(*s3.Options) {
+func signed(sum string) func(*s3.Options) {
 	add := func(stack *middleware.Stack) error {
 		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("KnownPayloadHash", func(
 			ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
 		) (middleware.FinalizeOutput, middleware.Metadata, error) {
-			return next.HandleFinalize(v4.SetPayloadHash(ctx, hash), in)
+			return next.HandleFinalize(v4.SetPayloadHash(ctx, sum), in)
 		}), (*v4.ComputePayloadSHA256)(nil).ID(), middleware.Before)
 	}
 	return func(o *s3.Options) { o.APIOptions = append(o.APIOptions, add) }
@@ -131,7 +132,7 @@ func (w *window) Read(p []byte) (int, error) {
 	}
 	n, err := w.body.Read(p[:min(int64(len(p)), w.size-w.at)])
 	w.at += int64(n)
-	if err == io.EOF && w.at < w.size {
+	if errors.Is(err, io.EOF) && w.at < w.size {
 		err = io.ErrUnexpectedEOF
 	}
 	return n, err

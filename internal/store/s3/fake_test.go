@@ -52,6 +52,7 @@ func TestStoreOnGofakes3(t *testing.T) {
 		o.Bucket = bucket
 		t.Run(name, func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) store.Store {
+				t.Helper()
 				return s3.Open(config(fakeServer(t).URL), o)
 			})
 		})

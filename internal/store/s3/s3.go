@@ -21,6 +21,7 @@ import (
 // A Choice is how something optional is used.
 type Choice string
 
+// The choices; the zero value leaves it to the package.
 const (
 	Auto   Choice = ""       // as the server has it
 	Always Choice = "always" // a server without it is an error

@@ -58,7 +58,7 @@ func (p *put) sendWhole(ctx context.Context, way manner) error {
 		in.ChecksumSHA256 = &sum
 	case MD5:
 		in.ContentMD5 = &sum
-	default:
+	case ChecksumAuto, CRC32:
 		in.ChecksumCRC32 = &sum
 	}
 	_, err = p.client.PutObject(ctx, in, signed(p.sha256))
@@ -139,7 +139,7 @@ func (p *put) sendPart(ctx context.Context, way manner, upload *string, number i
 		in.ChecksumSHA256, part.ChecksumSHA256 = &sum, &sum
 	case MD5:
 		in.ContentMD5 = &sum
-	default:
+	case ChecksumAuto, CRC32:
 		in.ChecksumCRC32, part.ChecksumCRC32 = &sum, &sum
 	}
 	out, err := p.client.UploadPart(ctx, in)

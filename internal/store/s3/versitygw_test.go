@@ -45,6 +45,7 @@ func TestStoreOnVersitygw(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) store.Store {
+				t.Helper()
 				o.Bucket = create(t, false)
 				return s3.Open(cfg, o)
 			})
@@ -67,6 +68,7 @@ func TestStoreOnVersitygw(t *testing.T) {
 
 	t.Run("Object Lock, with retention", func(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) store.Store {
+			t.Helper()
 			name := create(t, true)
 			retain(t, admin, name)
 			return s3.Open(cfg, s3.Options{Bucket: name, PartSize: 5 << 20, IfNoneMatch: s3.Always})

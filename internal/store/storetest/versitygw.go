@@ -56,7 +56,7 @@ func startGateway(t *testing.T, program string) (Gateway, error) {
 	t.Helper()
 	home := t.TempDir()
 	for _, folder := range []string{"buckets", "versions"} {
-		if err := os.Mkdir(filepath.Join(home, folder), 0o755); err != nil {
+		if err := os.Mkdir(filepath.Join(home, folder), 0o750); err != nil {
 			return Gateway{}, err
 		}
 	}
@@ -65,8 +65,8 @@ func startGateway(t *testing.T, program string) (Gateway, error) {
 		return Gateway{}, err
 	}
 	g := Gateway{Endpoint: "http://" + address, AccessKey: "testtest", SecretKey: "testtesttest"}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // t's ends before the clean-up
-	cmd := exec.CommandContext(ctx, program, "--port", address, "--quiet", "--keep-alive",
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))                  // t's ends before the clean-up
+	cmd := exec.CommandContext(ctx, program, "--port", address, "--quiet", "--keep-alive", //nolint:gosec // named by whoever runs the tests
 		"posix", "--versioning-dir", filepath.Join(home, "versions"), filepath.Join(home, "buckets"))
 	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY_ID="+g.AccessKey, "ROOT_SECRET_ACCESS_KEY="+g.SecretKey)
 	cmd.Dir = home
@@ -84,9 +84,9 @@ func startGateway(t *testing.T, program string) (Gateway, error) {
 	}
 	t.Cleanup(func() {
 		cancel()
-		<-ended
+		err := <-ended
 		if t.Failed() {
-			t.Logf("versitygw said:\n%s", output.String())
+			t.Logf("versitygw ended by %v and said:\n%s", err, output.String())
 		}
 	})
 	return g, nil
