@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -26,6 +29,28 @@ func codeOf(err error) string {
 	return "invalid-json"
 }
 
+// Bounds of an error record's message, in bytes before what is not printable is escaped.
+const (
+	maxMessage = 1024
+	maxOrigin  = 512
+)
+
+// printable is a text for people and logs, whatever somebody put into it: clipped, and quoted where it holds what is
+// not seen or is not UTF-8, so that it holds no control character.
+func printable(text string, most int) string {
+	if len(text) > most {
+		end := most
+		for end > most-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+			end--
+		}
+		text = text[:end] + "…"
+	}
+	if strings.IndexFunc(text, func(r rune) bool { return r == utf8.RuneError || !unicode.IsPrint(r) }) < 0 {
+		return text
+	}
+	return strconv.QuoteToASCII(text)
+}
+
 // reject emits an error record in the shape that Firehose writes (Data Firehose developer guide, "Data delivery
 // failure handling"), so that one reader serves both. raw is kept whole, base64.
 func (r *Router) reject(stream int, code, message string, raw []byte) {
@@ -41,18 +66,15 @@ func (r *Router) reject(stream int, code, message string, raw []byte) {
 	if err != nil {
 		panic(fmt.Sprintf("pipeline: an error prefix without keys: %v", err)) // checked at compile
 	}
+	message = printable(message, maxMessage)
 	if r.arrival.Origin != "" {
-		message = fmt.Sprintf("%s: document at byte %d: %s", r.arrival.Origin, r.event.document.Offset, message)
+		message = fmt.Sprintf("%s: document at byte %d: %s", printable(r.arrival.Origin, maxOrigin), r.event.document.Offset, message)
 	}
 	ms := when.UnixMilli()
 	b := append(r.line[:0], `{"attemptsMade":1,"arrivalTimestamp":`...)
 	b = strconv.AppendInt(b, ms, 10)
 	b = append(b, `,"errorCode":"`+code+`","errorMessage":`...)
-	if quoted, err := jsontext.AppendQuote(b, message); err == nil {
-		b = quoted
-	} else { // not UTF-8: a file's name can be anything
-		b, _ = jsontext.AppendQuote(b, strconv.QuoteToASCII(message))
-	}
+	b, _ = jsontext.AppendQuote(b, message) // it fails for what is not UTF-8 only
 	b = append(b, `,"attemptEndingTimestamp":`...)
 	b = strconv.AppendInt(b, ms, 10)
 	b = append(b, `,"rawData":"`...)
