@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 
+	"example.org/catchment/internal/document"
 	"example.org/catchment/internal/finding"
 	"example.org/catchment/internal/scan"
 )
@@ -19,8 +20,9 @@ func (r *Router) routeBare(raw []byte) {
 		return
 	}
 	if elements, page := r.pageElements(); page {
+		offset := r.event.document.Offset
 		for _, el := range elements {
-			r.event = event{document: r.event.document, findings: -1}
+			r.event = event{document: document.Document{Offset: offset + int64(el.start)}, findings: -1}
 			if !el.object {
 				r.reject(0, "finding-type", "an element of a page of findings is no object", raw[el.start:el.end])
 				continue
@@ -43,7 +45,7 @@ func (r *Router) pageElements() (elements []element, page bool) {
 			continue
 		}
 		if _, parent, _ := r.bareDoc.Element(h.Pos); parent == 0 {
-			elements = append(elements, element{h.Start, h.End, 0, h.Kind == scan.Object})
+			elements = append(elements, element{start: h.Start, end: h.End, object: h.Kind == scan.Object})
 		}
 	}
 	return elements, page

@@ -116,13 +116,10 @@ func (r *Router) keyValues(stream int, el *element) (values [][]byte, code strin
 	return values, "", nil
 }
 
-// root is the number of the hit that is the record: the finding, or the event.
+// root is the number of the hit that is the record: the finding, or the event, which is the first of all hits.
 func (r *Router) root(path int, el *element) int {
-	for i := range r.doc.Hits {
-		h := &r.doc.Hits[i]
-		if int(h.Path) == path && !h.Dotted && (r.p.paths.Name(path) == "" || h.Start == el.start && h.End == el.end) {
-			return i
-		}
+	if r.p.paths.Name(path) == "" {
+		return 0
 	}
-	panic("pipeline: a record that was not scanned") // its path is among the wanted ones
+	return int(el.hit)
 }

@@ -56,6 +56,7 @@ type event struct {
 // An element is one finding of an event.
 type element struct {
 	start, end, pos int32
+	hit             int32 // its number in the document's hits
 	object          bool
 }
 
@@ -135,8 +136,7 @@ func (r *Router) routeEvent() {
 func (r *Router) readEnvelope() bool {
 	e := &r.event
 	r.elements = r.elements[:0]
-	var detail, kind *scan.Hit
-	single := false
+	detail, kind, single := -1, false, false
 	for i := range r.doc.Hits {
 		h := &r.doc.Hits[i]
 		if h.Path >= int32(envelopePaths) || h.Dotted {
@@ -147,11 +147,11 @@ func (r *Router) readEnvelope() bool {
 			case h.Pos == 0:
 				e.findings, single = int32(i), h.Kind == scan.Object
 				if single {
-					r.elements = append(r.elements, element{h.Start, h.End, 0, true})
+					r.elements = append(r.elements, element{h.Start, h.End, 0, int32(i), true})
 				}
 			case e.findings >= 0 && !single:
 				if _, parent, _ := r.doc.Element(h.Pos); parent == 0 {
-					r.elements = append(r.elements, element{h.Start, h.End, h.Pos, h.Kind == scan.Object})
+					r.elements = append(r.elements, element{h.Start, h.End, h.Pos, int32(i), h.Kind == scan.Object})
 				}
 			}
 			continue
@@ -162,12 +162,10 @@ func (r *Router) readEnvelope() bool {
 		switch h.Path {
 		case pathDetail:
 			if h.Kind == scan.Object {
-				detail = h
+				detail = i
 			}
 		case pathSource, pathDetailType:
-			if h.Kind == scan.String {
-				kind = h
-			}
+			kind = kind || h.Kind == scan.String
 		case pathID:
 			e.id = r.content(h, e.idText[:0])
 		case pathRegion:
@@ -180,14 +178,15 @@ func (r *Router) readEnvelope() bool {
 			}
 		}
 	}
-	if detail == nil || kind == nil {
+	if detail < 0 || !kind {
 		return false
 	}
 	if e.findings < 0 {
-		r.p.detail.View(&r.view, &r.doc, detail.Start, detail.End, 0)
+		h := &r.doc.Hits[detail]
+		r.p.detail.View(&r.view, &r.doc, h.Start, h.End, 0)
 		if r.view.Format == finding.InspectorV2 {
 			e.native = true
-			r.elements = append(r.elements, element{detail.Start, detail.End, 0, true})
+			r.elements = append(r.elements, element{h.Start, h.End, 0, int32(detail), true})
 		}
 	}
 	return true
