@@ -92,49 +92,58 @@ func serve(t *testing.T, o Options, deliver source.Deliver) (*pipes, func() erro
 }
 
 func TestConformance(t *testing.T) {
-	for name, send := range map[string]func(*http.Client, context.Context, [][]byte) (*http.Request, error){
-		"events": func(_ *http.Client, ctx context.Context, docs [][]byte) (*http.Request, error) {
-			return http.NewRequestWithContext(ctx, http.MethodPost, "http://catchment/events", bytes.NewReader(bytes.Join(docs, []byte("\n"))))
+	fake := newFakeSNS(t)
+	fake.serve("https://"+testHost+certPath, asPEM(signerCert(t, fake.root, nil)))
+	for endpoint, request := range map[string]func([][]byte) (http.Header, []byte){
+		"events": func(docs [][]byte) (http.Header, []byte) { return nil, bytes.Join(docs, []byte("\n")) },
+		"firehose": func(docs [][]byte) (http.Header, []byte) {
+			records := make([]string, len(docs))
+			for i, doc := range docs {
+				records[i] = string(doc)
+			}
+			return firehoseHeader("i"), firehoseBody("i", records...)
 		},
-		"firehose": func(_ *http.Client, ctx context.Context, docs [][]byte) (*http.Request, error) {
-			var records []string
-			for _, doc := range docs {
-				records = append(records, string(doc))
-			}
-			r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://catchment/firehose", bytes.NewReader(firehoseBody("i", records...)))
-			if err == nil {
-				r.Header = firehoseHeader("i")
-			}
-			return r, err
+		"sns": func(docs [][]byte) (http.Header, []byte) {
+			m := notification(string(bytes.Join(docs, nil)))
+			return snsHeader(m), sign(t, m, signingKey())
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(endpoint, func(t *testing.T) {
 			sourcetest.Run(t, func(t *testing.T) sourcetest.Harness {
 				t.Helper()
 				p := newPipes()
 				client := p.client(t)
 				return sourcetest.Harness{
-					Source: newSource(t, Options{Listener: p}),
+					Source: newSource(t, Options{Listener: p, Topics: []string{testTopic}, SNS: fake.options()}),
 					Send: func(ctx context.Context, docs [][]byte) (bool, error) {
-						r, err := send(client, ctx, docs)
-						if err != nil {
-							return false, err
-						}
-						resp, err := client.Do(r)
-						if err != nil {
-							return false, err
-						}
-						defer resp.Body.Close()
-						_, err = io.Copy(io.Discard, resp.Body)
-						if resp.StatusCode != http.StatusOK && resp.StatusCode < 500 {
-							err = fmt.Errorf("status %d: a sender would not try again", resp.StatusCode)
-						}
-						return resp.StatusCode == http.StatusOK, err
+						h, body := request(docs)
+						return sent(ctx, client, "http://catchment/"+endpoint, h, body)
 					},
 				}
 			})
 		})
 	}
+}
+
+// sent POSTs body and tells whether it was acknowledged. What was not must be tried again.
+func sent(ctx context.Context, client *http.Client, address string, h http.Header, body []byte) (bool, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+	if err != nil {
+		return false, err
+	}
+	if h != nil {
+		r.Header = h
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		return false, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if resp.StatusCode != http.StatusOK && resp.StatusCode < 500 {
+		err = fmt.Errorf("status %d: a sender would not try again: %s", resp.StatusCode, answer)
+	}
+	return resp.StatusCode == http.StatusOK, err
 }
 
 // talk writes raw bytes to a connection and returns all that comes back until the server closes it.
