@@ -439,3 +439,54 @@ func TestPayloadThatLooksLikeFrames(t *testing.T) {
 		}
 	}
 }
+
+// One group of several calls is torn anywhere: calls that are whole are kept, also behind the tear; of the others nothing
+// is seen, now or after the next open.
+func TestTornGroupOfSeveralCalls(t *testing.T) {
+	l := log{mem: new(disk.Mem)}
+	j, _ := open(t, l.mem, Options{SegmentBytes: aheadUnit - 1})
+	first := appendAll(t, j, "the group before")[0]
+	l.records, l.calls = []record{{first, "the group before"}}, []int{-1}
+	var group []*call
+	for i, n := range []int{1, 2, 1, 3, 2} {
+		c := &call{kind: kindRecord, positions: make([]Position, n)}
+		for k := range n {
+			p := fmt.Sprint("call ", i, " payload ", k)
+			c.payloads = append(c.payloads, []byte(p))
+			c.bytes += frameSize(len(p))
+		}
+		group = append(group, c)
+	}
+	if err := j.write(group); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range group {
+		for k, p := range c.positions {
+			l.records, l.calls = append(l.records, record{p, string(c.payloads[k])}), append(l.calls, i)
+		}
+	}
+	image := contents(t, l.mem, segmentName(1))
+	for one := 1; one < len(l.records); one++ {
+		for other := one; other < len(l.records); other++ {
+			damaged := l
+			damaged.mem = l.mem.Kill()
+			edit(t, damaged.mem, segmentName(1), func(b []byte) []byte {
+				for _, i := range []int{one, other} {
+					from, to := l.records[i].span()
+					clear(b[from:to])
+				}
+				return b
+			})
+			now := contents(t, damaged.mem, segmentName(1))
+			if len(now) != len(image) {
+				t.Fatal("the file changed its length")
+			}
+			rec := damaged.check(t, fmt.Sprint("frames ", one, " and ", other), func(i int) bool {
+				return damaged.wholeCall(i, 1, now)
+			})
+			if len(rec.Lost) != 0 || len(rec.Torn) == 0 {
+				t.Errorf("frames %d and %d: told %+v", one, other, rec)
+			}
+		}
+	}
+}

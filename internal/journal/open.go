@@ -29,7 +29,8 @@ type Recovered struct {
 }
 
 // Open opens the journal in dir, which it makes if there is none, and repairs what a crash has left. A journal that
-// another process has open gives a *disk.LockedError, one of a later format ErrVersion. Damage is no error: see Recovered.
+// another process has open gives a *disk.LockedError, one of a later format ErrVersion. Damage is no error, see Recovered,
+// unless no file of the journal tells its id.
 func Open(fsys disk.FS, dir string, o Options) (*Journal, *Recovered, error) {
 	j := &Journal{fsys: fsys, dir: dir, o: o.withDefaults()}
 	rec, err := j.open()
@@ -137,27 +138,40 @@ func (j *Journal) readHead(name string) (head, error) {
 	return parseHead(b)
 }
 
-// identify finds the id of the journal: in its own file, else in the heads of the segments, where most agree.
+var (
+	errNoID    = errors.New("the journal's id can be read neither in " + idName + " nor in any segment; restore one of them or move the folder away")
+	errForeign = errors.New(idName + " is of another journal than all segments")
+)
+
+// identify finds the id of the journal: in its own file, else in the heads of the segments, where most agree. It makes a
+// new one only in an empty folder: another id would turn all frames that are there into garbage.
 func (j *Journal) identify(found []candidate) error {
-	h, err := j.readHead(idName)
-	if err == nil && h.segment == 0 {
-		j.id = h.id
-		return nil
-	}
-	if err != nil && !errors.Is(err, errHead) && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s: %w", idName, err)
-	}
 	votes := map[id]int{}
+	var most id
 	for _, c := range found {
 		if c.err != nil || c.head.segment != c.number {
 			continue
 		}
 		votes[c.head.id]++
-		if votes[c.head.id] >= votes[j.id] {
-			j.id = c.head.id
+		if votes[c.head.id] >= votes[most] {
+			most = c.head.id
 		}
 	}
-	if len(votes) == 0 {
+	h, err := j.readHead(idName)
+	switch {
+	case err == nil && h.segment == 0:
+		j.id = h.id
+		if len(votes) > 0 && votes[h.id] == 0 {
+			return errForeign
+		}
+		return nil
+	case err != nil && !errors.Is(err, errHead) && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: %w", idName, err)
+	case len(votes) > 0:
+		j.id = most
+	case len(found) > 0:
+		return errNoID
+	default:
 		random := j.o.Random
 		if random == nil {
 			random = rand.Reader

@@ -300,6 +300,33 @@ func TestReplayMayUseTheJournal(t *testing.T) {
 	}
 }
 
+func TestNoOtherIDForOldFrames(t *testing.T) {
+	for name, damage := range map[string]struct {
+		change func(t *testing.T, mem *disk.Mem)
+		want   error
+	}{
+		"neither head can be read": {func(t *testing.T, mem *disk.Mem) {
+			edit(t, mem, idName, func(b []byte) []byte { b[20]++; return b })
+			edit(t, mem, segmentName(1), func(b []byte) []byte { b[20]++; return b })
+		}, errNoID},
+		"file of another journal": {func(t *testing.T, mem *disk.Mem) {
+			edit(t, mem, idName, func([]byte) []byte { return head{id: id{1}}.bytes() })
+		}, errForeign},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := makeLog(t, true, 0, 3, short)
+			damage.change(t, l.mem)
+			before := contents(t, l.mem, segmentName(1))
+			if _, _, err := Open(l.mem, "j", Options{}); !errors.Is(err, damage.want) {
+				t.Errorf("got %v", err)
+			}
+			if !slices.Equal(before, contents(t, l.mem, segmentName(1))) {
+				t.Error("the segment was changed")
+			}
+		})
+	}
+}
+
 func TestLaterVersionIsLeftAlone(t *testing.T) {
 	l := makeLog(t, true, 0, 3, short)
 	edit(t, l.mem, segmentName(1), func(b []byte) []byte {
