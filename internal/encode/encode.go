@@ -62,9 +62,9 @@ func (k Kind) String() string { return kinds[k].name }
 func (k Kind) Extension() string { return kinds[k].extension }
 
 const (
-	// DefaultGzipLevel is where a higher level of the gzip compressor costs more time than it saves bytes
-	// (BenchmarkLevels; the figures are in doc/performance.md).
-	DefaultGzipLevel = 3
+	// DefaultGzipLevel is the fastest. Compressing is most of what moving a finding costs, and a higher level costs more
+	// time than it saves bytes (BenchmarkLevels; the figures are in doc/performance.md).
+	DefaultGzipLevel = 1
 	// DefaultZstdLevel is as fast as gzip's default and a fifth smaller.
 	DefaultZstdLevel = 1
 	maxLevel         = 9
