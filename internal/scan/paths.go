@@ -2,6 +2,7 @@ package scan
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -20,6 +21,7 @@ type node struct {
 	children []child
 	byLength [][]int32        // indices of children by the length of their key; maxShort stands for all longer
 	byKey    map[string]int32 // the same by key, where one length has many
+	lengths  []int            // of the children's keys, each once
 }
 
 type child struct {
@@ -79,6 +81,9 @@ func (p *Paths) addChild(at int32, key string) int32 {
 	if n.byLength == nil {
 		n.byLength = make([][]int32, maxShort+1)
 	}
+	if !slices.Contains(n.lengths, len(key)) {
+		n.lengths = append(n.lengths, len(key))
+	}
 	alike := append(n.byLength[min(len(key), maxShort)], index)
 	n.byLength[min(len(key), maxShort)] = alike
 	if len(alike) > fewAlike && n.byKey == nil {
@@ -129,7 +134,15 @@ func (p *Paths) walkDotted(at int32, key []byte) int32 {
 	}
 }
 
-func hasDot(key []byte) bool { return bytes.IndexByte(key, '.') >= 0 }
+// mayWalk tells whether a key that is no child's may walk several steps: it has a dot where some child's key would end.
+func (n *node) mayWalk(key []byte) bool {
+	for _, l := range n.lengths {
+		if l < len(key) && key[l] == '.' {
+			return true
+		}
+	}
+	return false
+}
 
 // AppendUnescaped appends the content of a string, given without its quotes and known to be well formed. An escaped
 // half of a surrogate pair becomes U+FFFD.

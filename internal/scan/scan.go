@@ -203,24 +203,12 @@ func (d *Document) object(i int, node, pos int32, depth int, dotted bool) (int, 
 		if b[i] != '"' {
 			return i, &SyntaxError{i, "expected a member name in double quotes, found " + show(b[i])}
 		}
-		end, escaped, err := d.stops.skipString(b, i+1)
-		if err != nil {
-			return end, err
-		}
-		key := b[i+1 : end-1]
-		if escaped {
-			d.key = AppendUnescaped(d.key[:0], key)
-			key = d.key
+		var key []byte
+		var err error
+		if key, i, err = d.memberName(i); err != nil {
+			return i, err
 		}
 		child, dot := d.child(node, key, mark)
-		i = skipSpace(b, end)
-		if i >= len(b) {
-			return i, ErrIncomplete
-		}
-		if b[i] != ':' {
-			return i, &SyntaxError{i, "expected ':' after a member name, found " + show(b[i])}
-		}
-		i = skipSpace(b, i+1)
 		if child != 0 {
 			i, err = d.value(i, child, pos, depth+1, dotted || dot)
 		} else {
@@ -229,12 +217,17 @@ func (d *Document) object(i int, node, pos int32, depth int, dotted bool) (int, 
 		if err != nil {
 			return i, err
 		}
-		if i = skipSpace(b, i); i >= len(b) {
+		if i < len(b) && b[i] <= ' ' {
+			i = skipSpace(b, i)
+		}
+		if i >= len(b) {
 			return i, ErrIncomplete
 		}
 		switch b[i] {
 		case ',':
-			i = skipSpace(b, i+1)
+			if i++; i < len(b) && b[i] <= ' ' {
+				i = skipSpace(b, i)
+			}
 		case '}':
 			d.marks = d.marks[:mark]
 			return i + 1, nil
@@ -242,6 +235,35 @@ func (d *Document) object(i int, node, pos int32, depth int, dotted bool) (int, 
 			return i, &SyntaxError{i, "expected ',' or '}' after a member, found " + show(b[i])}
 		}
 	}
+}
+
+// memberName reads a member's name and what follows it up to its value.
+func (d *Document) memberName(i int) (key []byte, value int, err error) {
+	b := d.Bytes
+	end, escaped := d.stops.quick(b, i+1), false
+	if end < 0 {
+		if end, escaped, err = d.stops.skipString(b, i+1); err != nil {
+			return nil, end, err
+		}
+	}
+	key = b[i+1 : end-1]
+	if escaped {
+		d.key = AppendUnescaped(d.key[:0], key)
+		key = d.key
+	}
+	if end < len(b) && b[end] <= ' ' {
+		end = skipSpace(b, end)
+	}
+	if end >= len(b) {
+		return nil, end, ErrIncomplete
+	}
+	if b[end] != ':' {
+		return nil, end, &SyntaxError{end, "expected ':' after a member name, found " + show(b[end])}
+	}
+	if end++; end < len(b) && b[end] <= ' ' {
+		end = skipSpace(b, end)
+	}
+	return key, end, nil
 }
 
 // child finds the wanted node for a member, 0 for none, and notes a member that the object names for the second time.
@@ -257,7 +279,7 @@ func (d *Document) child(node int32, key []byte, mark int) (int32, bool) {
 		*word |= bit
 		return child, false
 	}
-	if !hasDot(key) {
+	if !d.paths.nodes[node].mayWalk(key) {
 		return 0, false
 	}
 	return d.paths.walkDotted(node, key), true

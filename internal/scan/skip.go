@@ -204,7 +204,9 @@ after:
 	}
 	switch b[i] {
 	case ',':
-		i = skipSpace(b, i+1)
+		if i++; i < len(b) && b[i] <= ' ' {
+			i = skipSpace(b, i)
+		}
 	case '}':
 		depth--
 		i++
