@@ -19,11 +19,11 @@ import (
 // codeOf is the reason for a document that is broken.
 func codeOf(err error) string {
 	switch {
-	case errors.Is(err, document.ErrTooLong):
+	case errors.Is(err, document.ErrTooLong), errors.Is(err, document.ErrTooLongRest):
 		return "too-long"
 	case errors.Is(err, document.ErrNotObject):
 		return "not-an-object"
-	case errors.Is(err, scan.ErrIncomplete), errors.Is(err, document.ErrIncomplete):
+	case errors.Is(err, scan.ErrIncomplete), errors.Is(err, document.ErrIncomplete), errors.Is(err, document.ErrOpenAtEnd):
 		return "incomplete"
 	}
 	return "invalid-json"
