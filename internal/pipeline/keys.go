@@ -87,11 +87,10 @@ func (r *Router) keyValues(stream int, el *element) (values [][]byte, code strin
 			binding, selector = k.detail, r.selectors[stream].detail
 		}
 		others, err = selector.Select(&r.doc, r.root(binding.Root(), el))
-		var fault *prefix.RecordError
-		if errors.As(err, &fault) {
-			code = string(fault.Code)
-		}
 		if err != nil {
+			if fault, ok := errors.AsType[*prefix.RecordError](err); ok {
+				code = string(fault.Code)
+			}
 			return nil, code, err
 		}
 	}
@@ -106,8 +105,7 @@ func (r *Router) keyValues(stream int, el *element) (values [][]byte, code strin
 		default:
 			value = others[key.index]
 		}
-		var place *finding.PlaceError
-		if errors.As(err, &place) {
+		if place, ok := errors.AsType[*finding.PlaceError](err); ok {
 			return nil, place.Field + "-" + place.Reason, err
 		}
 		values = append(values, value)

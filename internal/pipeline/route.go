@@ -286,8 +286,7 @@ func (r *Router) place(stream int, el *element, line, refused []byte) {
 	values, code, err := r.keyValues(stream, el)
 	if err == nil {
 		r.at, err = r.prefixes[stream].AppendBytes(r.at[:0], when, values)
-		var fault *prefix.RecordError
-		if errors.As(err, &fault) {
+		if fault, ok := errors.AsType[*prefix.RecordError](err); ok {
 			code = string(fault.Code)
 		}
 	}
