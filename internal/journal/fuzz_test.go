@@ -101,6 +101,7 @@ func FuzzAppend(f *testing.F) {
 	f.Add([]byte("one two three"), uint8(3), uint8(2))
 	f.Add(make([]byte, 300), uint8(1), uint8(7))
 	f.Fuzz(func(t *testing.T, b []byte, cut, perCall uint8) {
+		b = b[:min(len(b), 2000)]
 		mem := new(disk.Mem)
 		j, _ := open(t, mem, Options{SegmentBytes: 500})
 		var want []string

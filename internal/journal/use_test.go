@@ -306,10 +306,12 @@ func TestNoOtherIDForOldFrames(t *testing.T) {
 		want   error
 	}{
 		"neither head can be read": {func(t *testing.T, mem *disk.Mem) {
+			t.Helper()
 			edit(t, mem, idName, func(b []byte) []byte { b[20]++; return b })
 			edit(t, mem, segmentName(1), func(b []byte) []byte { b[20]++; return b })
 		}, errNoID},
 		"file of another journal": {func(t *testing.T, mem *disk.Mem) {
+			t.Helper()
 			edit(t, mem, idName, func([]byte) []byte { return head{id: id{1}}.bytes() })
 		}, errForeign},
 	} {
