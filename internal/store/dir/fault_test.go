@@ -1,6 +1,7 @@
 package dir
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -106,5 +107,26 @@ func TestKnownFoldersAreBounded(t *testing.T) {
 	}
 	if n := len(f.known); n > maxFolders {
 		t.Errorf("%d folders are remembered, over %d", n, maxFolders)
+	}
+}
+
+// TestContextEndsWhileSyncing: the last moment to leave nothing behind is
+// before the object gets its name.
+func TestContextEndsWhileSyncing(t *testing.T) {
+	s, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	ctx, cancel := context.WithCancel(t.Context())
+	s.sync = func(f *os.File) error {
+		cancel()
+		return f.Sync()
+	}
+	if err := s.Put(ctx, "a/b", strings.NewReader("x")); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
+	}
+	if _, err := s.root.Stat("a/b"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("stat of the key: got %v, want that there is none", err)
 	}
 }

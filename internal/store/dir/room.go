@@ -70,6 +70,9 @@ func sweep(root *os.Root) error {
 			}
 			continue
 		}
+		if errors.Is(err, fs.ErrPermission) {
+			continue // another user's, who will sweep it
+		}
 		if err != nil {
 			return err
 		}

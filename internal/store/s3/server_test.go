@@ -327,3 +327,27 @@ func TestKeysWithDotsNeverLeaveThePrefix(t *testing.T) {
 		t.Errorf("requests %q, want none", got)
 	}
 }
+
+// TestAPutWithoutAnswerLooks: servers hang up in the middle of a body that they
+// refuse, and networks lose answers. Either is settled by what is there.
+func TestAPutWithoutAnswerLooks(t *testing.T) {
+	var healthy http.Handler
+	p, url := start(t, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPut {
+			return false
+		}
+		healthy.ServeHTTP(httptest.NewRecorder(), r)
+		hangUp(w)
+		return true
+	})
+	healthy = p.healthy
+	s := s3.Open(config(url), s3.Options{Bucket: bucket, IfNoneMatch: s3.Always})
+	for range 2 {
+		if err := s.Put(t.Context(), "a", strings.NewReader("x")); err != nil {
+			t.Errorf("put: %v", err)
+		}
+	}
+	if err := s.Put(t.Context(), "a", strings.NewReader("y")); !errors.Is(err, store.ErrExists) {
+		t.Errorf("other bytes: got %v, want ErrExists", err)
+	}
+}
