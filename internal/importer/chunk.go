@@ -38,12 +38,12 @@ type chunk struct {
 	routed *routed
 }
 
-var chunkBuffers = sync.Pool{New: func() any { b := make([]byte, 0, chunkSize+chunkSize/8); return &b }}
+var chunkBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // readChunks cuts the inputs into chunks, each after a line where there are lines.
-func readChunks(ctx context.Context, inputs []Input, chunks, ordered chan<- *chunk) error {
+func readChunks(ctx context.Context, size int, inputs []Input, chunks, ordered chan<- *chunk) error {
 	for _, input := range inputs {
-		c := &chunker{ctx: ctx, input: &open{name: input.Name()}, chunks: chunks, ordered: ordered}
+		c := &chunker{ctx: ctx, size: size, input: &open{name: input.Name()}, chunks: chunks, ordered: ordered}
 		c.input.guess.Store(true)
 		if err := c.read(input); err != nil {
 			return err
@@ -54,6 +54,7 @@ func readChunks(ctx context.Context, inputs []Input, chunks, ordered chan<- *chu
 
 type chunker struct {
 	ctx     context.Context
+	size    int // of a chunk, in bytes
 	input   *open
 	chunks  chan<- *chunk
 	ordered chan<- *chunk
@@ -66,6 +67,8 @@ func (c *chunker) read(input Input) error {
 		return c.send(nil, nil, true, err)
 	}
 	defer file.Close() //nolint:errcheck // it was only read
+	// A pipe may be silent for ever: closing it ends a Read that waits.
+	defer context.AfterFunc(c.ctx, func() { _ = file.Close() })()
 	c.input.counted = &countingReader{r: file}
 	plain, err := document.Open(c.input.counted)
 	if err != nil {
@@ -75,10 +78,10 @@ func (c *chunker) read(input Input) error {
 	for {
 		buffer := chunkBuffers.Get().(*[]byte) //nolint:forcetypeassert // only this type is put there
 		b := append((*buffer)[:0], rest...)
-		if cap(b) < len(rest)+chunkSize {
-			b = append(make([]byte, 0, len(rest)+chunkSize), rest...)
+		if cap(b) < len(rest)+c.size {
+			b = append(make([]byte, 0, len(rest)+c.size+c.size/8), rest...)
 		}
-		b, err = fill(plain, b, len(rest)+chunkSize)
+		b, err = fill(plain, b, len(rest)+c.size)
 		*buffer = b
 		if err != nil {
 			if errors.Is(err, io.EOF) {
@@ -126,6 +129,9 @@ func cutPoint(b []byte) int {
 
 // send hands a chunk to the sequence and to the workers. The sequence's channel is the one that fills up.
 func (c *chunker) send(buffer *[]byte, b []byte, last bool, err error) error {
+	if c.ctx.Err() != nil {
+		return c.ctx.Err() // what reading a closed file said is no news of the file
+	}
 	ch := &chunk{input: c.input, buffer: buffer, bytes: b, offset: c.offset, last: last, err: err, done: make(chan struct{})}
 	if c.input.counted != nil {
 		ch.read = c.input.counted.n

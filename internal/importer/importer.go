@@ -61,6 +61,8 @@ type Options struct {
 	TempDir      string                          // for the temporary file; empty: the system's
 	Progress     func(Counts)                    // called now and then, from one goroutine; may be nil
 	Location     func(stream int) *time.Location // of object names; nil: UTC
+
+	chunk int // bytes that are routed at a time; 0: chunkSize. It makes no difference to any object
 }
 
 // DefaultWindow is how many records duplicates are recognised among.
@@ -113,6 +115,7 @@ func (o Options) withDefaults() Options {
 	set(&o.PendingBytes, 64<<20)
 	set(&o.MemoryBytes, 64<<20)
 	set(&o.Partitions, 1<<17)
+	set(&o.chunk, chunkSize)
 	if o.Progress == nil {
 		o.Progress = func(Counts) {}
 	}
@@ -138,7 +141,7 @@ func Run(ctx context.Context, inputs []Input, options Options) (Counts, error) {
 	group.Go(func() error {
 		defer close(ordered)
 		defer close(chunks)
-		return readChunks(ctx, inputs, chunks, ordered)
+		return readChunks(ctx, o.chunk, inputs, chunks, ordered)
 	})
 	for range o.Workers {
 		group.Go(func() error {
