@@ -104,7 +104,7 @@ func (w *worker) take(o *pipeline.Outcome) {
 		r.line = w.out.arena[start:len(w.out.arena):len(w.out.arena)]
 	}
 	r.name = xxh3.Hash128(r.line)
-	r.seen = xxh3.Hash128Seed(r.line, w.o.Seed)
+	r.seen = xxh3.Hash128Seed(r.line, w.o.Seed+uint64(o.Stream)) //nolint:gosec // a spec's streams
 	w.out.records = append(w.out.records, r)
 }
 

@@ -133,7 +133,6 @@ func (s *sequence) add(r *routed) error {
 	for i := range r.records {
 		rec := &r.records[i]
 		digest := duplicate.Digest(rec.seen.Bytes())
-		digest[0] ^= byte(rec.stream) //nolint:gosec // only to tell streams apart
 		if s.window.Seen(digest, time.Time{}) {
 			s.counts.Duplicate++
 			continue
