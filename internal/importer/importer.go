@@ -19,7 +19,11 @@ import (
 	"context"
 	"io"
 	"runtime"
+	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
 
@@ -99,8 +103,16 @@ type UnreadableError struct {
 	Err   error
 }
 
-func (e *UnreadableError) Error() string { return "read " + e.Input + ": " + e.Err.Error() }
+func (e *UnreadableError) Error() string { return "read " + shown(e.Input) + ": " + shown(e.Err.Error()) }
 func (e *UnreadableError) Unwrap() error { return e.Err }
+
+// shown is a name as it can be printed: anything can be in the name of a file or an object.
+func shown(name string) string {
+	if utf8.ValidString(name) && strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 {
+		return name
+	}
+	return strconv.QuoteToASCII(name)
+}
 
 func (o Options) withDefaults() Options {
 	set := func(v *int, value int) {

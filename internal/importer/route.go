@@ -2,7 +2,6 @@ package importer
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 	"unsafe"
@@ -118,9 +117,17 @@ func within(line, b []byte) bool {
 	return p >= start && p < start+uintptr(len(b))
 }
 
+// brokenOff is why an input ends before its end, as an error record tells it: the same words each time, so that the
+// import that is repeated adds nothing. What the system or the network said goes to the user.
+type brokenOff struct{}
+
+func (brokenOff) Error() string { return "the input breaks off here; what follows could not be read" }
+
+func (brokenOff) Is(target error) bool { return target == document.ErrIncomplete }
+
 // rejectInput notes that the rest of an input could not be read.
 func (w *worker) rejectInput(c *chunk) {
 	w.chunk = nil
-	doc := document.Document{Offset: c.offset + int64(len(c.bytes)), Err: fmt.Errorf("the input ends before its end: %w", c.err)}
+	doc := document.Document{Offset: c.offset + int64(len(c.bytes)), Err: brokenOff{}}
 	w.router.Route(doc, pipeline.Arrival{Origin: c.input.name}, w.emit)
 }
