@@ -287,7 +287,11 @@ func (out *output) put(p *partition) error {
 	kind := out.o.Outputs[p.stream].Compression
 	object := encode.Join(kind, segments)
 	key := out.key(p, kind)
-	if err := out.o.Store.Put(out.ctx, key, object); err != nil && !out.holds(err, key, object) {
+	err := out.o.Store.Put(out.ctx, key, object)
+	if errors.Is(err, store.ErrExists) && out.o.Existing != nil {
+		err = out.compare(err, key, object)
+	}
+	if err != nil {
 		return fmt.Errorf("put %s: %w", key, err)
 	}
 	for _, piece := range p.pieces {
@@ -300,26 +304,29 @@ func (out *output) put(p *partition) error {
 	return nil
 }
 
-// holds tells whether a name that is taken is taken by the same lines: another version of the compressor, or another
-// level, gives other bytes for them.
-func (out *output) holds(err error, key string, object io.ReadSeeker) bool {
-	if !errors.Is(err, store.ErrExists) || out.o.Existing == nil {
-		return false
-	}
+// compare answers for a name that is taken: nil where it is taken by the same lines. Another version of the compressor,
+// or another level, gives other bytes for them.
+func (out *output) compare(taken error, key string, object io.ReadSeeker) error {
 	there, err := out.o.Existing.Get(out.ctx, key)
 	if err != nil {
-		return false
+		return fmt.Errorf("%w; compare its lines: %w", taken, err)
 	}
 	defer there.Close() //nolint:errcheck // it was only read
-	if _, err := object.Seek(0, io.SeekStart); err != nil {
-		return false
-	}
 	old, err := lines(there)
 	if err != nil {
-		return false
+		return fmt.Errorf("%w; compare its lines: %w", taken, err)
+	}
+	if _, err := object.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("rewind: %w", err)
 	}
 	ours, err := lines(object)
-	return err == nil && old == ours
+	if err != nil {
+		return fmt.Errorf("read our own lines: %w", err)
+	}
+	if old != ours {
+		return fmt.Errorf("%w: its lines are others", taken)
+	}
+	return nil
 }
 
 // lines is a digest of an object's lines.
