@@ -165,15 +165,15 @@ func (d *Document) value(i int, node, pos int32, depth int, dotted bool) (int, e
 		}
 	case 't':
 		kind = True
-		end, err = skipLiteral(b, i, "true")
+		end, err = skipScalar(b, i)
 	case 'f':
 		kind = False
-		end, err = skipLiteral(b, i, "false")
+		end, err = skipScalar(b, i)
 	case 'n':
-		end, err = skipLiteral(b, i, "null")
+		end, err = skipScalar(b, i)
 	default:
 		kind = Number
-		end, err = skipNumber(b, i)
+		end, err = skipScalar(b, i)
 	}
 	if hit >= 0 {
 		d.Hits[hit].Kind, d.Hits[hit].End = kind, int32(end)
@@ -197,12 +197,6 @@ func (d *Document) object(i int, node, pos int32, depth int, dotted bool) (int, 
 		return i + 1, nil
 	}
 	for {
-		if i >= len(b) {
-			return i, ErrIncomplete
-		}
-		if b[i] != '"' {
-			return i, &SyntaxError{i, "expected a member name in double quotes, found " + show(b[i])}
-		}
 		var key []byte
 		var err error
 		if key, i, err = d.memberName(i); err != nil {
@@ -232,38 +226,23 @@ func (d *Document) object(i int, node, pos int32, depth int, dotted bool) (int, 
 			d.marks = d.marks[:mark]
 			return i + 1, nil
 		default:
-			return i, &SyntaxError{i, "expected ',' or '}' after a member, found " + show(b[i])}
+			return i, notAfter(b, i, true)
 		}
 	}
 }
 
 // memberName reads a member's name and what follows it up to its value.
 func (d *Document) memberName(i int) (key []byte, value int, err error) {
-	b := d.Bytes
-	end, escaped := d.stops.quick(b, i+1), false
-	if end < 0 {
-		if end, escaped, err = d.stops.skipString(b, i+1); err != nil {
-			return nil, end, err
-		}
+	end, value, escaped, err := d.stops.skipName(d.Bytes, i)
+	if err != nil {
+		return nil, value, err
 	}
-	key = b[i+1 : end-1]
+	key = d.Bytes[i+1 : end-1]
 	if escaped {
 		d.key = AppendUnescaped(d.key[:0], key)
 		key = d.key
 	}
-	if end < len(b) && b[end] <= ' ' {
-		end = skipSpace(b, end)
-	}
-	if end >= len(b) {
-		return nil, end, ErrIncomplete
-	}
-	if b[end] != ':' {
-		return nil, end, &SyntaxError{end, "expected ':' after a member name, found " + show(b[end])}
-	}
-	if end++; end < len(b) && b[end] <= ' ' {
-		end = skipSpace(b, end)
-	}
-	return key, end, nil
+	return key, value, nil
 }
 
 // child finds the wanted node for a member, 0 for none, and notes a member that the object names for the second time.
@@ -313,7 +292,7 @@ func (d *Document) array(i int, node, pos int32, depth int, dotted bool) (int, e
 		case ']':
 			return i + 1, nil
 		default:
-			return i, &SyntaxError{i, "expected ',' or ']' after an element, found " + show(b[i])}
+			return i, notAfter(b, i, false)
 		}
 	}
 }

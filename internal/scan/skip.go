@@ -130,10 +130,54 @@ func noDigit(b []byte, i int, want string) (int, error) {
 	return i, &SyntaxError{i, "expected " + want + ", found " + show(b[i])}
 }
 
+// skipScalar reads a number or a literal.
+func skipScalar(b []byte, i int) (int, error) {
+	switch b[i] {
+	case 't':
+		return skipLiteral(b, i, "true")
+	case 'f':
+		return skipLiteral(b, i, "false")
+	case 'n':
+		return skipLiteral(b, i, "null")
+	}
+	return skipNumber(b, i)
+}
+
+// skipName reads a member's name and the colon. end is behind the name's closing quote, value is where the value starts,
+// or where the error is.
+func (s *stops) skipName(b []byte, i int) (end, value int, escaped bool, err error) {
+	if i >= len(b) {
+		return 0, i, false, ErrIncomplete
+	}
+	if b[i] != '"' {
+		return 0, i, false, &SyntaxError{i, "expected a member name in double quotes, found " + show(b[i])}
+	}
+	if end = s.quick(b, i+1); end < 0 {
+		if end, escaped, err = s.skipString(b, i+1); err != nil {
+			return 0, end, false, err
+		}
+	}
+	i = end
+	if i < len(b) && b[i] <= ' ' {
+		i = skipSpace(b, i)
+	}
+	if i >= len(b) {
+		return 0, i, false, ErrIncomplete
+	}
+	if b[i] != ':' {
+		return 0, i, false, &SyntaxError{i, "expected ':' after a member name, found " + show(b[i])}
+	}
+	if i++; i < len(b) && b[i] <= ' ' {
+		i = skipSpace(b, i)
+	}
+	return end, i, escaped, nil
+}
+
 // skip reads a value that nobody wants. It keeps no stack but a bit a level.
 func (s *stops) skip(b []byte, i, depth int) (int, error) {
 	var objects [MaxDepth/64 + 1]uint64 // bit set: the container at that depth is an object
 	base := depth
+	var object bool // the innermost container is one
 	var err error
 value:
 	if i >= len(b) {
@@ -150,35 +194,26 @@ value:
 		if depth >= MaxDepth {
 			return i, tooDeep(i)
 		}
-		word, bit := &objects[depth>>6], uint64(1)<<(depth&63)
 		if i = skipSpace(b, i+1); i >= len(b) {
 			return i, ErrIncomplete
 		}
+		word, bit := &objects[depth>>6], uint64(1)<<(depth&63)
 		depth++
-		if c == '[' {
-			*word &^= bit
-			if b[i] != ']' {
-				goto value
-			}
-		} else {
+		*word &^= bit
+		switch {
+		case b[i] == c+2: // '{'+2 is '}', '['+2 is ']': empty
+			depth--
+			i++
+		case c == '[':
+			goto value
+		default:
 			*word |= bit
-			if b[i] != '}' {
-				goto member
-			}
+			goto member
 		}
-		depth--
-		i++
-	case 't':
-		i, err = skipLiteral(b, i, "true")
-	case 'f':
-		i, err = skipLiteral(b, i, "false")
-	case 'n':
-		i, err = skipLiteral(b, i, "null")
 	default:
-		i, err = skipNumber(b, i)
-	}
-	if err != nil {
-		return i, err
+		if i, err = skipScalar(b, i); err != nil {
+			return i, err
+		}
 	}
 after:
 	if depth == base {
@@ -190,53 +225,33 @@ after:
 	if i >= len(b) {
 		return i, ErrIncomplete
 	}
-	if objects[(depth-1)>>6]>>((depth-1)&63)&1 == 0 {
-		switch b[i] {
-		case ',':
-			i = skipSpace(b, i+1)
-			goto value
-		case ']':
-			depth--
-			i++
-			goto after
-		}
-		return i, &SyntaxError{i, "expected ',' or ']' after an element, found " + show(b[i])}
-	}
-	switch b[i] {
-	case ',':
+	object = objects[(depth-1)>>6]>>((depth-1)&63)&1 == 1
+	switch c := b[i]; {
+	case c == ',':
 		if i++; i < len(b) && b[i] <= ' ' {
 			i = skipSpace(b, i)
 		}
-	case '}':
+		if !object {
+			goto value
+		}
+	case object && c == '}', !object && c == ']':
 		depth--
 		i++
 		goto after
 	default:
-		return i, &SyntaxError{i, "expected ',' or '}' after a member, found " + show(b[i])}
+		return i, notAfter(b, i, object)
 	}
 member:
-	if i >= len(b) {
-		return i, ErrIncomplete
-	}
-	if b[i] != '"' {
-		return i, &SyntaxError{i, "expected a member name in double quotes, found " + show(b[i])}
-	}
-	if end := s.quick(b, i+1); end >= 0 {
-		i = end
-	} else if i, _, err = s.skipString(b, i+1); err != nil {
+	if _, i, _, err = s.skipName(b, i); err != nil {
 		return i, err
 	}
-	if i < len(b) && b[i] == ':' {
-		i++
-	} else if i = skipSpace(b, i); i >= len(b) {
-		return i, ErrIncomplete
-	} else if b[i] != ':' {
-		return i, &SyntaxError{i, "expected ':' after a member name, found " + show(b[i])}
-	} else {
-		i++
-	}
-	if i < len(b) && b[i] <= ' ' {
-		i = skipSpace(b, i)
-	}
 	goto value
+}
+
+// notAfter is the error of what stands at i, behind a member or an element.
+func notAfter(b []byte, i int, object bool) error {
+	if object {
+		return &SyntaxError{i, "expected ',' or '}' after a member, found " + show(b[i])}
+	}
+	return &SyntaxError{i, "expected ',' or ']' after an element, found " + show(b[i])}
 }
