@@ -2,6 +2,7 @@ package document
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
@@ -9,37 +10,106 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxNesting is how many times a stream may be compressed over.
-const maxNesting = 4
+const (
+	// maxNesting is how many times a stream may be compressed over.
+	maxNesting = 4
+
+	// maxWindow bounds the memory that a zstd stream may ask for, in bytes: what the zstd tool accepts by default.
+	maxWindow = 128 << 20
+
+	// maxEmptyReads is how often a reader may return nothing in a row.
+	maxEmptyReads = 100
+)
 
 // Open returns the plain bytes of r: gzip and zstd are recognised by content, not by name. It reads the first bytes of r.
+// Several gzip members or zstd frames in a row are one stream. An error names the compression that it is of.
 func Open(r io.Reader) (io.Reader, error) {
-	for range maxNesting {
+	r = &steady{r: r}
+	for range maxNesting + 1 {
 		head := make([]byte, 4)
 		n, err := io.ReadFull(r, head)
-		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		if err != nil && !errors.Is(err, io.EOF) && !short(err) {
 			return nil, err
 		}
 		head = head[:n]
 		r = io.MultiReader(bytes.NewReader(head), r)
 		switch {
-		case bytes.HasPrefix(head, []byte{0x1f, 0x8b, 8}):
+		case isGzip(head):
 			z, err := gzip.NewReader(r)
 			if err != nil {
-				return nil, fmt.Errorf("gzip: %w", err)
+				return nil, &streamError{"gzip", noEOF(err)}
 			}
-			r = z
-		case bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-			z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(256<<20))
+			r = &stream{z, "gzip"}
+		case isZstd(head):
+			z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
 			if err != nil {
-				return nil, fmt.Errorf("zstd: %w", err)
+				return nil, &streamError{"zstd", noEOF(err)}
 			}
-			r = z.IOReadCloser()
+			r = &stream{z.IOReadCloser(), "zstd"}
 		default:
 			return r, nil
 		}
 	}
 	return nil, fmt.Errorf("compressed more than %d times over", maxNesting)
+}
+
+// short tells whether err says that there were fewer bytes than asked for, and not that a stream is cut off.
+func short(err error) bool {
+	var cut *streamError
+	return errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &cut)
+}
+
+func isGzip(head []byte) bool { return bytes.HasPrefix(head, []byte{0x1f, 0x8b, 8}) }
+
+// isZstd recognises a frame, and a skippable one, with which parallel compressors begin (RFC 8878, section 3.1).
+func isZstd(head []byte) bool {
+	return bytes.HasPrefix(head, []byte{0x28, 0xb5, 0x2f, 0xfd}) || len(head) == 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:], []byte{0x2a, 0x4d, 0x18})
+}
+
+// A steady reader gives up on one that returns nothing again and again.
+type steady struct {
+	r     io.Reader
+	empty int // reads in a row
+}
+
+func (s *steady) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if n > 0 || len(p) == 0 {
+		s.empty = 0
+	} else if s.empty++; s.empty > maxEmptyReads && err == nil {
+		err = io.ErrNoProgress
+	}
+	return n, err
+}
+
+// A stream is compressed; its errors say how.
+type stream struct {
+	r      io.Reader
+	format string
+}
+
+func (s *stream) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF { //nolint:errorlint // readers return io.EOF itself
+		err = &streamError{s.format, err}
+	}
+	return n, err
+}
+
+type streamError struct {
+	format string
+	err    error
+}
+
+func (e *streamError) Error() string { return e.format + ": " + e.err.Error() }
+func (e *streamError) Unwrap() error { return e.err }
+
+// noEOF makes a header that ends early an error: io.EOF would look like the end of an empty stream.
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // A Reader reads documents from a stream. It holds one document, and at most twice its size, in memory.
@@ -50,6 +120,7 @@ type Reader struct {
 	buf    []byte
 	start  int   // of what has not been used in buf
 	offset int64 // of buf[start] in the stream
+	empty  int   // reads in a row that brought nothing
 	last   bool
 	err    error
 }
@@ -102,7 +173,7 @@ func (r *Reader) fill() {
 		r.buf = r.buf[:len(r.buf)+n]
 		if err != nil {
 			r.last = true
-			if err != io.EOF {
+			if err != io.EOF { //nolint:errorlint // readers return io.EOF itself
 				r.err = err
 			}
 		}
