@@ -14,6 +14,7 @@ import (
 
 	"github.com/zeebo/xxh3"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"example.org/catchment/internal/batch"
 	"example.org/catchment/internal/document"
@@ -67,6 +68,7 @@ type output struct {
 	spill      *spill
 	jobs       chan job // to the compressors
 	puts       chan *partition
+	back       *semaphore.Weighted // bytes of the temporary file that are in memory to be put
 
 	objects, bytes, stored, kept atomic.Int64
 }
@@ -82,6 +84,7 @@ func newOutput(ctx context.Context, group *errgroup.Group, o Options) (*output, 
 		o: o, ctx: ctx, group: group, partitions: make(map[partitionKey]*partition),
 		spill: newSpill(o.TempDir, o.MemoryBytes),
 		jobs:  make(chan job, 2*o.Workers), puts: make(chan *partition, o.Puts),
+		back: semaphore.NewWeighted(int64(o.MemoryBytes)),
 	}
 	for _, output := range o.Outputs { // what is wrong with a level shows here
 		if _, err := encode.NewCompressor(output.Compression, output.Level); err != nil {
@@ -272,13 +275,24 @@ func (out *output) putAll() error {
 }
 
 func (out *output) put(p *partition) error {
-	segments := make([]encode.Segment, len(p.pieces))
-	for i, piece := range p.pieces {
+	var spilled int64 // bytes that come back into memory
+	for _, piece := range p.pieces {
 		select {
 		case <-piece.done:
 		case <-out.ctx.Done():
 			return out.ctx.Err()
 		}
+		if piece.segment.Compressed == nil {
+			spilled += int64(piece.length)
+		}
+	}
+	spilled = min(spilled, int64(out.o.MemoryBytes))
+	if err := out.back.Acquire(out.ctx, spilled); err != nil {
+		return err
+	}
+	defer out.back.Release(spilled)
+	segments := make([]encode.Segment, len(p.pieces))
+	for i, piece := range p.pieces {
 		var err error
 		if segments[i], err = out.spill.read(piece); err != nil {
 			return err
