@@ -35,13 +35,29 @@ func (i *Input) Size() int64 { return i.size }
 // Open starts reading at the beginning. Standard input can be read once.
 func (i *Input) Open(ctx context.Context) (io.ReadCloser, error) { return i.open(ctx) }
 
-// Stdin is standard input, which is not closed.
+// Stdin is standard input, which is not closed. Closing what Open returns ends a Read that waits; the one goroutine that
+// waits with it goes on until more comes in, or the process ends.
 func Stdin(in io.Reader) *Input {
-	return &Input{name: "-", size: -1, open: func(context.Context) (io.ReadCloser, error) { return io.NopCloser(in), nil }}
+	return &Input{name: "-", size: -1, open: func(context.Context) (io.ReadCloser, error) {
+		r, w := io.Pipe()
+		go func() {
+			_, err := io.CopyBuffer(w, onlyReader{in}, make([]byte, stdinBuffer))
+			_ = w.CloseWithError(err) // it never fails
+		}()
+		return r, nil
+	}}
 }
+
+// stdinBuffer is how much of standard input is read at a time, in bytes: what a pipe holds on Linux.
+const stdinBuffer = 64 << 10
+
+// onlyReader hides WriteTo, which would bring a buffer of its own.
+type onlyReader struct{ io.Reader }
 
 // Find returns the file at path, or the files below the folder there, ordered by name. Below a folder, names that start
 // with a dot are left out, and so is the folder except, which may be empty: an import does not read what it writes.
+// Symbolic links to files are read; links to folders, which may lead in circles, pipes and devices are left out, unless
+// path itself is one. What cannot be looked at is an Input whose Open says why: the others are there.
 func Find(path, except string) ([]*Input, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -50,24 +66,30 @@ func Find(path, except string) ([]*Input, error) {
 	if !info.IsDir() {
 		return []*Input{file(path, info.Size(), info.Mode())}, nil
 	}
+	root := path
+	if link, err := os.Lstat(path); err == nil && link.Mode()&fs.ModeSymlink != 0 {
+		root += string(filepath.Separator) // the folder behind the link
+	}
 	var found []*Input
-	err = filepath.WalkDir(path, func(name string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case name != path && strings.HasPrefix(entry.Name(), "."), entry.IsDir() && same(name, except):
-			if entry.IsDir() {
+	err = filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			found = append(found, unreadable(name, err))
+			return nil
+		}
+		if entry.IsDir() {
+			if name != root && hidden(entry) || same(name, except) {
 				return filepath.SkipDir
 			}
 			return nil
-		case entry.IsDir():
+		}
+		if hidden(entry) {
 			return nil
 		}
 		info, err := os.Stat(name) // of what a symbolic link points to
-		if err != nil {
-			return err
-		}
-		if info.Mode().IsRegular() {
+		switch {
+		case err != nil:
+			found = append(found, unreadable(name, err))
+		case info.Mode().IsRegular():
 			found = append(found, file(name, info.Size(), info.Mode()))
 		}
 		return nil
@@ -76,6 +98,13 @@ func Find(path, except string) ([]*Input, error) {
 		return nil, fmt.Errorf("look through folder: %w", err)
 	}
 	return found, nil
+}
+
+func hidden(entry fs.DirEntry) bool { return strings.HasPrefix(entry.Name(), ".") }
+
+// unreadable is what was found but cannot be opened.
+func unreadable(name string, err error) *Input {
+	return &Input{name: name, open: func(context.Context) (io.ReadCloser, error) { return nil, err }}
 }
 
 // same tells whether two paths name one folder.
