@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,7 +40,7 @@ bucket, under the finding's account and region, one a line.
 
 It reads EventBridge events, pages as the APIs answer, and bare findings: one a line, run together, pretty-printed, in
 arrays; plain, gzip or zstd by content. What is broken is kept under the error prefix with the reason, and the next
-document is read. Below a folder, names that start with a dot are left out.
+document is read. Below a folder, names that start with a dot, links to folders, and the bucket itself are left out.
 
 Importing the same again adds nothing: the objects' names follow from what they hold. A killed import is run again.
 
@@ -159,6 +160,10 @@ func importSettings(spec *config.Spec) (importer.Options, error) {
 
 // findInputs finds what the arguments name, in their order; total is the sum of the sizes, -1 where one is not known.
 func findInputs(ctx context.Context, o importOptions, spec *config.Spec, in io.Reader) (found []importer.Input, total int64, err error) {
+	to, err := config.ParseLocation(o.to)
+	if err != nil {
+		return nil, 0, usageError(fmt.Errorf("bucket %q: %w", o.to, err))
+	}
 	for _, path := range o.paths {
 		var some []*files.Input
 		switch {
@@ -178,11 +183,16 @@ func findInputs(ctx context.Context, o importOptions, spec *config.Spec, in io.R
 			if err != nil {
 				return nil, 0, err
 			}
-			if some, err = files.Objects(ctx, from, "s3://"+at.Bucket+"/", key); err != nil {
+			url := "s3://" + at.Bucket + "/"
+			if some, err = files.Objects(ctx, from, url, key); err != nil {
 				return nil, 0, err
 			}
+			if to.Bucket == at.Bucket && to.Endpoint == at.Endpoint && strings.HasPrefix(to.Prefix, key) {
+				// As below a folder: an import does not read what it writes.
+				some = slices.DeleteFunc(some, func(i *files.Input) bool { return strings.HasPrefix(i.Name(), url+to.Prefix) })
+			}
 		default:
-			if some, err = files.Find(path, o.to); err != nil {
+			if some, err = files.Find(path, to.Folder); err != nil {
 				return nil, 0, err
 			}
 		}
