@@ -103,7 +103,9 @@ type UnreadableError struct {
 	Err   error
 }
 
-func (e *UnreadableError) Error() string { return "read " + shown(e.Input) + ": " + shown(e.Err.Error()) }
+func (e *UnreadableError) Error() string {
+	return "read " + shown(e.Input) + ": " + shown(e.Err.Error())
+}
 func (e *UnreadableError) Unwrap() error { return e.Err }
 
 // shown is a name as it can be printed: anything can be in the name of a file or an object.
