@@ -276,7 +276,7 @@ func TestMaxDocument(t *testing.T) {
 			"{\n\"a\": [\n" + strings.Repeat("{\n\"b\": 1\n},\n", 20) + "{}\n]\n}\n{\n\"c\": 1\n}\n",
 			[]string{"94 bad", "95 bad", "64 bad", "10 good"},
 		},
-		"a line of text": {strings.Repeat("text ", 50) + "\n" + doc(10), []string{"100 bad", "100 bad", "49 bad", "10 good"}},
+		"a line of text": {strings.Repeat("text ", 50) + "\n" + doc(10), []string{"99 bad", "100 bad", "51 bad", "10 good"}},
 		"brackets":       {strings.Repeat("[", 250) + "\n" + doc(10), []string{"100 bad", "100 bad", "34 bad", "10 good", "0 bad"}},
 		"a long string":  {`"` + strings.Repeat("x", 150) + `"` + "\n" + doc(10), []string{"100 bad", "52 bad", "10 good"}},
 	} {
