@@ -6,6 +6,7 @@ package finding
 
 import (
 	"bytes"
+	"strconv"
 	"time"
 
 	"example.org/catchment/internal/scan"
@@ -40,7 +41,10 @@ const (
 	slotTitle
 	slotSeverityLabel
 	slotSeverityNormalized
+	slotProviderSeverity
 	slotProductName
+	slotCompanyName
+	slotProductFields
 	slotProductFieldsName
 	slotResourceRegion
 	slotClassUID // OCSF
@@ -56,6 +60,7 @@ const (
 	slotMetaProductUID
 	slotOCSFResourcesRegion
 	slotOCSFResourceRegion
+	slotSeverityID
 	slotLowerSeverity // OCSF, Inspector v2 and Classic
 	slotLowerTitle    // Inspector v2 and Classic
 	slotLowerUpdatedAt
@@ -72,7 +77,9 @@ var slotPaths = [slots][]string{
 	slotID: {"Id"}, slotProductArn: {"ProductArn"}, slotAccount: {"AwsAccountId"}, slotRegion: {"Region"},
 	slotUpdatedAt: {"UpdatedAt"}, slotCreatedAt: {"CreatedAt"}, slotTitle: {"Title"},
 	slotSeverityLabel: {"Severity", "Label"}, slotSeverityNormalized: {"Severity", "Normalized"},
-	slotProductName: {"ProductName"}, slotProductFieldsName: {"ProductFields", "aws/securityhub/ProductName"},
+	slotProviderSeverity: {"FindingProviderFields", "Severity", "Label"},
+	slotProductName:      {"ProductName"}, slotCompanyName: {"CompanyName"},
+	slotProductFields: {"ProductFields"}, slotProductFieldsName: {"ProductFields", "aws/securityhub/ProductName"},
 	slotResourceRegion: {"Resources", "Region"},
 	slotClassUID:       {"class_uid"}, slotInfoUID: {"finding_info", "uid"}, slotInfoTitle: {"finding_info", "title"},
 	slotModified: {"finding_info", "modified_time"}, slotModifiedText: {"finding_info", "modified_time_dt"},
@@ -80,7 +87,7 @@ var slotPaths = [slots][]string{
 	slotCloudAccount: {"cloud", "account", "uid"}, slotCloudRegion: {"cloud", "region"},
 	slotMetaProduct: {"metadata", "product", "name"}, slotMetaProductUID: {"metadata", "product", "uid"},
 	slotOCSFResourcesRegion: {"resources", "region"}, slotOCSFResourceRegion: {"resource", "region"},
-	slotLowerSeverity: {"severity"}, slotLowerTitle: {"title"}, slotLowerUpdatedAt: {"updatedAt"}, slotLowerCreatedAt: {"createdAt"},
+	slotSeverityID: {"severity_id"}, slotLowerSeverity: {"severity"}, slotLowerTitle: {"title"}, slotLowerUpdatedAt: {"updatedAt"}, slotLowerCreatedAt: {"createdAt"},
 	slotFirstObserved: {"firstObservedAt"}, slotLastObserved: {"lastObservedAt"},
 	slotFindingArn: {"findingArn"}, slotLowerAccount: {"awsAccountId"}, slotArn: {"arn"},
 }
@@ -126,7 +133,7 @@ func (f *Fields) View(v *View, doc *scan.Document, start, end, pos int32) {
 			break
 		}
 		s := f.slot[h.Path]
-		if s < 0 || v.hits[s] != 0 || h.Kind == scan.Object || h.Kind == scan.Array {
+		if s < 0 || v.hits[s] != 0 || h.Kind == scan.Null && inFirstResource(slot(s)) {
 			continue
 		}
 		if h.Pos != pos && !inFirstResource(slot(s)) {
@@ -140,7 +147,13 @@ func (f *Fields) View(v *View, doc *scan.Document, start, end, pos int32) {
 // inFirstResource tells whether a field is taken from the first of several resources.
 func inFirstResource(s slot) bool { return s == slotResourceRegion || s == slotOCSFResourcesRegion }
 
-func (v *View) has(s slot) bool { return v.hits[s] != 0 }
+// present tells whether a field is there, if only as null.
+func (v *View) present(s slot) bool { return v.hits[s] != 0 }
+
+// has tells whether a field is there; null is as good as nothing.
+func (v *View) has(s slot) bool {
+	return v.hits[s] != 0 && v.doc.Hits[v.hits[s]-1].Kind != scan.Null
+}
 
 func (v *View) format() Format {
 	switch {
@@ -185,16 +198,18 @@ func (v *View) first(wanted ...slot) []byte {
 }
 
 // ID is the finding's id: unique within its product.
-func (v *View) ID() []byte {
+func (v *View) ID() []byte { return v.first(v.idSlot()) }
+
+func (v *View) idSlot() slot {
 	switch v.Format {
 	case OCSF:
-		return v.first(slotInfoUID)
+		return slotInfoUID
 	case InspectorV2:
-		return v.first(slotFindingArn)
+		return slotFindingArn
 	case InspectorClassic:
-		return v.first(slotArn)
+		return slotArn
 	default:
-		return v.first(slotID)
+		return slotID
 	}
 }
 
@@ -218,34 +233,54 @@ func (v *View) Severity() []byte {
 	if label := v.first(slotSeverityLabel, slotLowerSeverity); label != nil {
 		return bytes.ToUpper(label)
 	}
-	if !v.has(slotSeverityNormalized) {
+	if n := v.number(slotSeverityNormalized); n != nil {
+		return labelOf(n)
+	}
+	if n := v.number(slotSeverityID); n != nil {
+		return labelOfID(n)
+	}
+	if label := v.first(slotProviderSeverity); label != nil { // in a finding on its way into Security Hub
+		return bytes.ToUpper(label)
+	}
+	return nil
+}
+
+// number is a field's number as it is written, nil where it is missing or none.
+func (v *View) number(s slot) []byte {
+	if !v.has(s) {
 		return nil
 	}
-	return []byte(labelOf(v.doc.Raw(v.doc.Hits[v.hits[slotSeverityNormalized]-1])))
+	if h := v.doc.Hits[v.hits[s]-1]; h.Kind == scan.Number {
+		return v.doc.Raw(h)
+	}
+	return nil
+}
+
+// labelOfID is OCSF's own table (schema.ocsf.io, severity_id).
+func labelOfID(id []byte) []byte {
+	labels := [...]string{"UNKNOWN", "INFORMATIONAL", "LOW", "MEDIUM", "HIGH", "CRITICAL", "FATAL"}
+	if len(id) != 1 || int(id[0]-'0') >= len(labels) {
+		return nil
+	}
+	return []byte(labels[id[0]-'0'])
 }
 
 // labelOf is ASFF's own table (Security Hub user guide, "Severity"): 0, 1–39, 40–69, 70–89, 90–100.
-func labelOf(normalized []byte) string {
-	n := 0
-	for _, c := range normalized {
-		if c < '0' || c > '9' || n > 100 {
-			return ""
-		}
-		n = n*10 + int(c-'0')
-	}
+func labelOf(normalized []byte) []byte {
+	n, err := strconv.ParseFloat(string(normalized), 64)
 	switch {
+	case err != nil || n < 0 || n > 100:
+		return nil
 	case n == 0:
-		return "INFORMATIONAL"
+		return []byte("INFORMATIONAL")
 	case n < 40:
-		return "LOW"
+		return []byte("LOW")
 	case n < 70:
-		return "MEDIUM"
+		return []byte("MEDIUM")
 	case n < 90:
-		return "HIGH"
-	case n <= 100:
-		return "CRITICAL"
+		return []byte("HIGH")
 	}
-	return ""
+	return []byte("CRITICAL")
 }
 
 // UpdatedAt is when this version of the finding was made; ok is false where no time can be understood. It falls back
@@ -270,14 +305,15 @@ func (v *View) timeOf(s slot) (time.Time, bool) {
 	return ParseTime(v.text(s))
 }
 
-// Version tells one state of the finding from another: the text of its updated-at, as it was written.
+// Version tells one state of the finding from another: the text of its updated-at, as it was written. A native finding
+// may have none; then it is when it was last observed.
 func (v *View) Version() []byte {
-	for _, s := range []slot{slotUpdatedAt, slotLowerUpdatedAt, slotModifiedText, slotModified, slotTimeText, slotTime} {
-		if v.has(s) {
-			if h := v.doc.Hits[v.hits[s]-1]; h.Kind == scan.Number {
-				return v.doc.Raw(h)
-			}
-			return v.text(s)
+	for _, s := range []slot{slotUpdatedAt, slotLowerUpdatedAt, slotModifiedText, slotModified, slotTimeText, slotTime, slotLastObserved} {
+		if n := v.number(s); n != nil {
+			return n
+		}
+		if t := v.text(s); len(t) > 0 {
+			return t
 		}
 	}
 	return nil

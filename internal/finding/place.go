@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+
+	"example.org/catchment/internal/scan"
 )
 
 // A PlaceError says why a finding's account or region cannot name a place in the bucket.
@@ -31,19 +33,20 @@ func (v *View) Account() ([]byte, error) {
 	var given bool
 	switch v.Format {
 	case OCSF:
-		account, given = v.text(slotCloudAccount), v.has(slotCloudAccount)
+		account, given = v.written(slotCloudAccount)
 	case InspectorV2:
-		if account, given = v.text(slotLowerAccount), v.has(slotLowerAccount); !given {
+		if account, given = v.written(slotLowerAccount); !given {
 			account = []byte(arnPart(v.text(slotFindingArn), arnAccount))
 		}
 	case InspectorClassic:
 		account = []byte(arnPart(v.text(slotArn), arnAccount))
 	default:
-		account, given = v.text(slotAccount), v.has(slotAccount)
+		account, given = v.written(slotAccount)
 	}
 	if len(account) == 0 && !given {
 		return nil, &PlaceError{Field: "account", Reason: "missing"}
 	}
+
 	if !isAccount(account) {
 		return nil, &PlaceError{Field: "account", Value: clip(account), Reason: "invalid"}
 	}
@@ -55,6 +58,15 @@ func (v *View) Account() ([]byte, error) {
 // fall-back may hide it.
 func (v *View) Region(event []byte) ([]byte, error) {
 	var candidates [4][]byte
+	own := slotRegion
+	if v.Format == OCSF {
+		own = slotCloudRegion
+	}
+	if (v.Format == ASFF || v.Format == OCSF) && v.has(own) {
+		if h := v.doc.Hits[v.hits[own]-1]; h.Kind != scan.String {
+			return nil, &PlaceError{Field: "region", Value: clip(v.doc.Raw(h)), Reason: "invalid"}
+		}
+	}
 	switch v.Format {
 	case OCSF:
 		candidates = [4][]byte{v.text(slotCloudRegion), v.first(slotOCSFResourcesRegion, slotOCSFResourceRegion),
@@ -81,6 +93,17 @@ func (v *View) Region(event []byte) ([]byte, error) {
 		}
 	}
 	return nil, &PlaceError{Field: "region", Reason: "missing"}
+}
+
+// written is a field's content, or, of what is no string, its JSON in brackets: never twelve digits.
+func (v *View) written(s slot) (content []byte, given bool) {
+	if !v.has(s) {
+		return nil, false
+	}
+	if h := v.doc.Hits[v.hits[s]-1]; h.Kind != scan.String {
+		return append(append([]byte{'('}, v.doc.Raw(h)...), ')'), true
+	}
+	return v.text(s), true
 }
 
 func isAccount(b []byte) bool {

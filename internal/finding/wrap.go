@@ -20,12 +20,9 @@ type Wrapped struct {
 // so that the same finding gives the same event: its id is made of the finding's bytes, its time is the finding's
 // updated-at, and is left out where that is not understood.
 func (v *View) Wrap(raw []byte) Wrapped {
-	detailType, product := "Security Hub Findings - Imported", ""
-	switch v.Format {
-	case OCSF:
+	detailType := "Security Hub Findings - Imported"
+	if v.Format == OCSF {
 		detailType = "Findings Imported V2"
-	case InspectorV2:
-		product = `"aws/inspector/ProductVersion":"2",`
 	}
 	b := make([]byte, 0, len(raw)+1024)
 	b = append(b, `{"version":"0","id":"`...)
@@ -47,26 +44,45 @@ func (v *View) Wrap(raw []byte) Wrapped {
 	if v.Format != InspectorV2 && v.Format != InspectorClassic {
 		return Wrapped{Event: plain, Plain: plain}
 	}
-	b = append(b, `{"ProductName":"Inspector","CompanyName":"Amazon","ProductFields":{`+product+
-		`"aws/securityhub/ProductName":"Inspector","aws/securityhub/CompanyName":"Amazon"},`...)
+	b = v.appendProduct(append(b, '{'))
 	b = append(append(b, raw[1:]...), "]}}"...)
 	return Wrapped{Event: b, Plain: plain}
 }
 
+// appendProduct writes the members that Security Hub would have added to an Inspector finding, each with a comma
+// behind it. What the finding has itself stays the only one.
+func (v *View) appendProduct(b []byte) []byte {
+	if !v.present(slotProductName) {
+		b = append(b, `"ProductName":"Inspector",`...)
+	}
+	if !v.present(slotCompanyName) {
+		b = append(b, `"CompanyName":"Amazon",`...)
+	}
+	if v.present(slotProductFields) {
+		return b
+	}
+	b = append(b, `"ProductFields":{`...)
+	if v.Format == InspectorV2 {
+		b = append(b, `"aws/inspector/ProductVersion":"2",`...)
+	}
+	return append(b, `"aws/securityhub/ProductName":"Inspector","aws/securityhub/CompanyName":"Amazon"},`...)
+}
+
 // appendResource writes what Security Hub names an event's resource: the product's ARN, a slash, the finding's id.
 func (v *View) appendResource(b []byte) []byte {
-	b = append(b, '"')
-	if arn := v.rawText(slotProductArn); v.Format == ASFF && len(arn) > 0 {
-		b = append(append(append(b, arn...), '/'), v.rawText(slotID)...)
-	} else {
-		for _, s := range []slot{slotID, slotInfoUID, slotFindingArn, slotArn} {
-			if id := v.rawText(s); len(id) > 0 {
-				b = append(b, id...)
-				break
-			}
-		}
+	id := v.rawText(v.idSlot())
+	arn := v.rawText(slotProductArn)
+	if v.Format != ASFF || len(arn) == 0 {
+		arn = nil
 	}
-	return append(b, '"')
+	if len(id)+len(arn) == 0 {
+		return b
+	}
+	b = append(b, '"')
+	if len(arn) > 0 {
+		b = append(append(b, arn...), '/')
+	}
+	return append(append(b, id...), '"')
 }
 
 // rawText is a string field's content as it is written, escapes and all.
