@@ -281,6 +281,27 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
+// More fields than a blame has bits.
+func TestManyFields(t *testing.T) {
+	var fields, right, wrong []string
+	for i := range 80 {
+		fields = append(fields, fmt.Sprintf(`"f%02d":[1]`, i))
+		right = append(right, fmt.Sprintf(`"f%02d":1`, i))
+		wrong = append(wrong, fmt.Sprintf(`"f%02d":%d`, i, 1-i/79))
+	}
+	pattern := `{"a":{` + strings.Join(fields, ",") + `}}`
+	object := func(members []string) string { return "{" + strings.Join(members, ",") + "}" }
+	last := `{"f79":1}`
+	for event, want := range map[string]bool{
+		`{"a":[` + object(wrong) + `,` + last + `,` + object(right) + `]}`: true,
+		`{"a":[` + object(wrong) + `,` + last + `,` + object(wrong) + `]}`: false,
+	} {
+		if got := answer(t, []byte(pattern), []byte(event)); got != want {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+}
+
 func TestPatternsAreNotChangedByMatching(t *testing.T) {
 	p := mustCompile(t, defaultPattern)
 	before := p.String()

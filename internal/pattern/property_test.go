@@ -16,8 +16,8 @@ import (
 // Words, numbers and names are few, so that patterns and events meet.
 var (
 	someNames   = []string{"a", "b", "c", "a.b", "b.c", "$or"}
-	someWords   = []string{"", "x", "xy", "foo", "FOO", "foobar", "barfoo", "foo.bar", "a*b", `a\b`, "straße", "STRASSE", "é", "É", "日本", "null", "1", "10.0.0.1", "010.0.0.01", "10.0.0.5", "10.0.0.256", "10.0.1.0", "2001:db8::1", "2001:DB8:0:0::1", "::1", "::ffff:a00:1", "32.1.13.184", "1ab", "-ab"}
-	someNumbers = []string{"0", "-0", "0.0", "1", "1.0", "1E0", "10e-1", "-1", "1.5", "3.14159", "100", "1e2", "4999999999", "9007199254740993", "9007199254740992", "0.1", "0.10000000000000001", "1e400", "-2.5", "1e-400", "123456789012345678"}
+	someWords   = []string{"", "x", "xy", "foo", "FOO", "foobar", "barfoo", "foo.bar", "a*b", `a\b`, "straße", "STRASSE", "é", "É", "日本", "null", "1", "10.0.0.1", "010.0.0.01", "10.0.0.5", "10.0.0.256", "10.0.1.0", "2001:db8::1", "2001:DB8:0:0::1", "::1", "::ffff:a00:1", "32.1.13.184", "16.0.0.5", "aa", "ab", "1ab", "-ab"}
+	someNumbers = []string{"0", "-0", "0.0", "1", "1.0", "1E0", "10e-1", "-1", "1.5", "3.14159", "100", "1e2", "4999999999", "9007199254740993", "9007199254740992", "0.1", "0.10000000000000001", "1e400", "-2.5", "1e-400", "123456789012345678", "10000005", "100000051.5", "10000005.00000000000000001"}
 	someBlocks  = []string{"10.0.0.0/24", "10.0.0.5/24", "0.0.0.0/0", "::/0", "2001:db8::/32", "10.0.0.0/31", "16.0.0.0/4"}
 )
 
@@ -92,7 +92,7 @@ func genAlternative() *rapid.Generator[string] {
 		}
 		text := func() string { return quoted(t) }
 		wild := func() string {
-			return rapid.SampledFrom([]string{`"*"`, `"*bar"`, `"f*r"`, `"*o*"`, `"1*b"`, `"-*"`, `"a\\*b"`, `"x*y*"`, `"**"`, `"a\\b"`, `"10.*"`, `"日*"`}).Draw(t, "wildcard")
+			return rapid.SampledFrom([]string{`"*"`, `"*bar"`, `"f*r"`, `"a*a"`, `"1a*"`, `"*o*"`, `"1*b"`, `"-*"`, `"a\\*b"`, `"x*y*"`, `"**"`, `"a\\b"`, `"10.*"`, `"日*"`}).Draw(t, "wildcard")
 		}
 		switch rapid.IntRange(0, 14).Draw(t, "alternative") {
 		case 0, 1:
@@ -204,6 +204,105 @@ func matchingProperty(t *rapid.T) {
 func TestMatchingAgreesWithReference(t *testing.T) { rapid.Check(t, matchingProperty) }
 
 func FuzzMatching(f *testing.F) { f.Fuzz(rapid.MakeFuzz(matchingProperty)) }
+
+// Many alternatives for one value: where operators meet each other.
+func operatorsProperty(t *rapid.T) {
+	alternatives := func() string {
+		return strings.Join(rapid.SliceOfN(genAlternative(), 1, 4).Draw(t, "values"), ",")
+	}
+	text := `{"a":[` + alternatives() + `],"b":[` + alternatives() + `,{"exists":false}]}`
+	p, err := Compile([]byte(text))
+	if err != nil {
+		t.Skip()
+	}
+	// One more field alike, so that anchors are chosen among several.
+	paths := scan.NewPaths()
+	m := NewSet(paths, p, p).NewMatcher()
+	var doc scan.Document
+	for range 4 {
+		event := `{"a":` + genLeaf().Draw(t, "a") + `}`
+		if rapid.Bool().Draw(t, "both") {
+			event = `{"a":` + genLeaf().Draw(t, "a") + `,"b":` + genLeaf().Draw(t, "b") + `}`
+		}
+		if _, err := doc.Scan([]byte(event), paths); err != nil {
+			t.Fatal(err)
+		}
+		m.Load(&doc)
+		want := refMatch([]byte(text), []byte(event))
+		if got, all := m.Match(0), m.MatchAll(nil); got != want || (len(all) == 2) != want {
+			t.Fatalf("got %v and %v, want %v\npattern: %s\nevent: %s", got, all, want, text, event)
+		}
+	}
+}
+
+func TestOperatorsAgreeWithReference(t *testing.T) { rapid.Check(t, operatorsProperty) }
+
+// Few values and many elements: where fields have to find consistent ones.
+func elementsProperty(t *rapid.T) {
+	var names []string
+	for _, name := range []string{"p.a", "p.b", "p.c", "p.r.a", "p.r.b", "p.s.a", "q.a", "q.b", "q.z"} {
+		if rapid.Bool().Draw(t, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		t.Skip()
+	}
+	var fields []string
+	for _, name := range names {
+		fields = append(fields, `"`+name+`":[`+rapid.SampledFrom([]string{`1`, `1`, `1,2`, `{"exists":false}`, `1,{"exists":false}`}).Draw(t, "want")+`]`)
+	}
+	text := "{" + strings.Join(fields, ",") + "}"
+	object := func(members ...string) string { return "{" + strings.Join(members, ",") + "}" }
+	array := func(most int, one func() string) string {
+		var all []string
+		for range rapid.IntRange(0, most).Draw(t, "elements") {
+			all = append(all, one())
+		}
+		return "[" + strings.Join(all, ",") + "]"
+	}
+	leaves := func(names ...string) []string {
+		var all []string
+		for _, name := range names {
+			if v := rapid.IntRange(0, 3).Draw(t, name); v > 0 {
+				all = append(all, fmt.Sprintf("%q:%d", name, v%3))
+			}
+		}
+		return all
+	}
+	inner := func() string { return object(leaves("a", "b")...) }
+	outer := func() string {
+		return object(append(leaves("a", "b", "c"), `"r":`+array(3, inner), `"s":`+array(2, inner))...)
+	}
+	nested := func() string {
+		if rapid.IntRange(0, 4).Draw(t, "nest") == 0 {
+			return array(2, outer)
+		}
+		return outer()
+	}
+	event := object(`"p":`+array(4, nested), `"q":`+array(4, func() string { return object(leaves("a", "b", "z")...) }))
+	if rapid.IntRange(0, 3).Draw(t, "dotted") == 0 {
+		event = event[:len(event)-1] + `,"q.b":1,"p.r":` + array(2, inner) + `}`
+	}
+	p, err := Compile([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths := scan.NewPaths()
+	m := NewSet(paths, p).NewMatcher()
+	var doc scan.Document
+	if _, err := doc.Scan([]byte(event), paths); err != nil {
+		t.Fatal(err)
+	}
+	m.Load(&doc)
+	if got, want := m.Match(0), refMatch([]byte(text), []byte(event)); got != want {
+		t.Fatalf("got %v, want %v\npattern: %s\nevent: %s", got, want, text, event)
+	}
+}
+
+func TestElementsAgreeWithReference(t *testing.T) { rapid.Check(t, elementsProperty) }
+
+func FuzzElements(f *testing.F) { f.Fuzz(rapid.MakeFuzz(elementsProperty)) }
 
 // The reference itself is held against the same answers, where it takes the pattern.
 func TestReferenceConformance(t *testing.T) {
