@@ -28,6 +28,19 @@ type Store interface {
 	Put(ctx context.Context, key string, body io.ReadSeeker) error
 }
 
+// A Keyed is an object for PutAll.
+type Keyed struct {
+	Key  string
+	Body io.ReadSeeker
+}
+
+// A Grouper puts many objects for less than the sum of their Puts.
+type Grouper interface {
+	// PutAll is Put for each of the objects; the errors are in their order. The
+	// keys are distinct. A failure of the group is the error of each.
+	PutAll(ctx context.Context, objects []Keyed) []error
+}
+
 // A Getter reads objects back.
 type Getter interface {
 	// Get opens the object; the caller closes it. A key without an object is

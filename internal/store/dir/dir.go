@@ -145,24 +145,29 @@ func (s *Store) remove(tmp string) error {
 
 // write copies body to a new temporary file and syncs it.
 func (s *Store) write(ctx context.Context, body io.ReadSeeker) (string, error) {
-	if _, err := body.Seek(0, io.SeekStart); err != nil {
-		return "", fmt.Errorf("rewind body: %w", err)
-	}
 	name := s.room.next()
-	f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	return name, s.writeTo(ctx, s.root, name, body, s.sync)
+}
+
+// writeTo copies body to a new file in a folder, and syncs it with synced. With an error the file is gone.
+func (s *Store) writeTo(ctx context.Context, folder *os.Root, name string, body io.ReadSeeker, synced func(*os.File) error) error {
+	if _, err := body.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("rewind body: %w", err)
+	}
+	f, err := folder.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
-		return "", err
+		return err
 	}
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
 	_, err = io.CopyBuffer(onlyWriter{f}, &reader{ctx, body}, *buf)
 	if err == nil {
-		err = s.sync(f)
+		err = synced(f)
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
-		return "", errors.Join(err, s.remove(name))
+		return errors.Join(err, folder.Remove(name))
 	}
-	return name, nil
+	return nil
 }
 
 // link gives the file tmp the name key, which it must not take from another,

@@ -35,6 +35,13 @@ func (f *folders) add(name string) {
 	f.known[name] = struct{}{}
 }
 
+// addAll is add for a folder and those above it.
+func (f *folders) addAll(name string) {
+	for ; name != "." && !f.has(name); name = path.Dir(name) {
+		f.add(name)
+	}
+}
+
 func (f *folders) forget() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

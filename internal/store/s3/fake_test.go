@@ -44,10 +44,9 @@ func config(endpoint string) aws.Config {
 
 func TestStoreOnGofakes3(t *testing.T) {
 	for name, o := range map[string]s3.Options{
-		"as it comes":                      {},
-		"in parts":                         {PartSize: 5 << 20},
-		"below a prefix, vouched for":      {Prefix: "some/where/", IfNoneMatch: s3.Always},
-		"verified by Content-MD5, SSE-KMS": {Checksum: s3.MD5, SSE: "aws:kms", KMSKeyID: "alias/x"},
+		"as it comes": {},
+		"in parts":    {PartSize: 5 << 20},
+		"below a prefix, vouched for, verified by Content-MD5": {Prefix: "some/where/", IfNoneMatch: s3.Always, Checksum: s3.MD5},
 	} {
 		o.Bucket = bucket
 		t.Run(name, func(t *testing.T) {
