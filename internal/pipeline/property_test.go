@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -188,11 +187,7 @@ func checkOutcomes(tb rapid.TB, p *pipeline.Pipeline, doc []byte, got []outcome)
 }
 
 func FuzzRoute(f *testing.F) {
-	samples, err := filepath.Glob("testdata/samples/*.json")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, name := range samples {
+	for _, name := range samples(f) {
 		b, err := os.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -127,12 +128,27 @@ func readError(tb rapid.TB, line string) errorRecord {
 	return e
 }
 
+// samples are all files of real payloads, ordered by name.
+func samples(tb testing.TB) []string {
+	tb.Helper()
+	var files []string
+	for _, dir := range []string{"testdata/samples", "../finding/testdata/samples"} {
+		some, err := filepath.Glob(dir + "/*.json")
+		if err != nil {
+			tb.Fatal(err)
+		}
+		files = append(files, some...)
+	}
+	if len(files) < 30 {
+		tb.Fatalf("%d samples", len(files))
+	}
+	slices.SortFunc(files, func(a, b string) int { return strings.Compare(filepath.Base(a), filepath.Base(b)) })
+	return files
+}
+
 // TestSamples routes real events, pages and findings through the default stream. UPDATE=1 rewrites the golden file.
 func TestSamples(t *testing.T) {
-	files, err := filepath.Glob("testdata/samples/*.json")
-	if err != nil || len(files) < 30 {
-		t.Fatalf("%d samples: %v", len(files), err)
-	}
+	files := samples(t)
 	var got bytes.Buffer
 	for _, file := range files {
 		b, err := os.ReadFile(file)
