@@ -90,7 +90,7 @@ type stream struct {
 
 func (s *stream) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // readers return io.EOF itself
+	if err != nil && err != io.EOF {
 		err = &streamError{s.format, err}
 	}
 	return n, err
@@ -120,7 +120,6 @@ type Reader struct {
 	buf    []byte
 	start  int   // of what has not been used in buf
 	offset int64 // of buf[start] in the stream
-	empty  int   // reads in a row that brought nothing
 	last   bool
 	err    error
 }
@@ -173,7 +172,7 @@ func (r *Reader) fill() {
 		r.buf = r.buf[:len(r.buf)+n]
 		if err != nil {
 			r.last = true
-			if err != io.EOF { //nolint:errorlint // readers return io.EOF itself
+			if err != io.EOF {
 				r.err = err
 			}
 		}

@@ -208,9 +208,9 @@ func (v *View) idSlot() slot {
 		return slotFindingArn
 	case InspectorClassic:
 		return slotArn
-	default:
-		return slotID
+	case ASFF, Unknown:
 	}
+	return slotID
 }
 
 // Title is the finding's title. It is text that an attacker may have influenced.
@@ -223,9 +223,9 @@ func (v *View) Product() []byte {
 		return []byte("Inspector")
 	case OCSF:
 		return v.first(slotMetaProduct)
-	default:
-		return v.first(slotProductFieldsName, slotProductName)
+	case ASFF, Unknown:
 	}
+	return v.first(slotProductFieldsName, slotProductName)
 }
 
 // Severity is the label: INFORMATIONAL, LOW, MEDIUM, HIGH or CRITICAL, or what the product wrote, in upper case.
@@ -286,8 +286,10 @@ func labelOf(normalized []byte) []byte {
 // UpdatedAt is when this version of the finding was made; ok is false where no time can be understood. It falls back
 // to the other times that the finding carries.
 func (v *View) UpdatedAt() (t time.Time, ok bool) {
-	for _, s := range []slot{slotUpdatedAt, slotLowerUpdatedAt, slotModifiedText, slotModified, slotTimeText, slotTime,
-		slotLastObserved, slotCreatedAt, slotLowerCreatedAt, slotFirstObserved} {
+	for _, s := range []slot{
+		slotUpdatedAt, slotLowerUpdatedAt, slotModifiedText, slotModified, slotTimeText, slotTime,
+		slotLastObserved, slotCreatedAt, slotLowerCreatedAt, slotFirstObserved,
+	} {
 		if v.has(s) {
 			if t, ok = v.timeOf(s); ok {
 				return t, true

@@ -40,7 +40,7 @@ func (v *View) Account() ([]byte, error) {
 		}
 	case InspectorClassic:
 		account = []byte(arnPart(v.text(slotArn), arnAccount))
-	default:
+	case ASFF, Unknown:
 		account, given = v.written(slotAccount)
 	}
 	if len(account) == 0 && !given {
@@ -69,13 +69,15 @@ func (v *View) Region(event []byte) ([]byte, error) {
 	}
 	switch v.Format {
 	case OCSF:
-		candidates = [4][]byte{v.text(slotCloudRegion), v.first(slotOCSFResourcesRegion, slotOCSFResourceRegion),
-			[]byte(arnPart(v.text(slotMetaProductUID), arnRegion)), event}
+		candidates = [4][]byte{
+			v.text(slotCloudRegion), v.first(slotOCSFResourcesRegion, slotOCSFResourceRegion),
+			[]byte(arnPart(v.text(slotMetaProductUID), arnRegion)), event,
+		}
 	case InspectorV2: // a resource's region may be another cloud's
 		candidates = [4][]byte{[]byte(arnPart(v.text(slotFindingArn), arnRegion)), event}
 	case InspectorClassic:
 		candidates = [4][]byte{[]byte(arnPart(v.text(slotArn), arnRegion)), event}
-	default:
+	case ASFF, Unknown:
 		region := v.text(slotRegion)
 		if len(region) > 0 { // nearly always; the fall-backs cost something
 			candidates = [4][]byte{region}
