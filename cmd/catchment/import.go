@@ -126,6 +126,7 @@ func runImport(ctx context.Context, o importOptions, in io.Reader, out, errOut i
 		},
 	}})
 	settings.Existing = to
+	settings.Group, _ = to.Store.(store.Grouper)
 	settings.Progress = show.update
 	counts, err := importer.Run(ctx, inputs, settings)
 	show.done()

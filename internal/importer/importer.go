@@ -53,6 +53,7 @@ type Options struct {
 	Pipeline     *pipeline.Pipeline
 	Outputs      []Output // by stream
 	Store        store.Store
+	Group        store.Grouper                   // puts several objects together into Store; nil: each is put by itself
 	Existing     store.Getter                    // reads objects back whose name is taken; nil: a taken name is an error
 	MaxDocument  int                             // bytes; 0: document.DefaultMaxDocument
 	Window       int                             // how many records duplicates are recognised among; 0: DefaultWindow

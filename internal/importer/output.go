@@ -2,11 +2,7 @@ package importer
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
-	"errors"
-	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -17,10 +13,8 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"example.org/catchment/internal/batch"
-	"example.org/catchment/internal/document"
 	"example.org/catchment/internal/encode"
 	"example.org/catchment/internal/prefix"
-	"example.org/catchment/internal/store"
 )
 
 // segmentSize is the most that one segment of an object holds, in bytes of lines. A longer one would compress hardly
@@ -68,6 +62,7 @@ type output struct {
 	spill      *spill
 	jobs       chan job // to the compressors
 	puts       chan *partition
+	groups     chan []*partition   // to be put together
 	back       *semaphore.Weighted // bytes of the temporary file that are in memory to be put
 
 	objects, bytes, stored, kept atomic.Int64
@@ -83,7 +78,7 @@ func newOutput(ctx context.Context, group *errgroup.Group, o Options) (*output, 
 	out := &output{
 		o: o, ctx: ctx, group: group, partitions: make(map[partitionKey]*partition),
 		spill: newSpill(o.TempDir, o.MemoryBytes),
-		jobs:  make(chan job, 2*o.Workers), puts: make(chan *partition, o.Puts),
+		jobs:  make(chan job, 2*o.Workers), puts: make(chan *partition, o.Puts), groups: make(chan []*partition),
 		back: semaphore.NewWeighted(int64(o.MemoryBytes)),
 	}
 	for _, output := range o.Outputs { // what is wrong with a level shows here
@@ -94,8 +89,9 @@ func newOutput(ctx context.Context, group *errgroup.Group, o Options) (*output, 
 	for range o.Workers {
 		group.Go(out.compress)
 	}
+	group.Go(out.gather)
 	for range o.Puts {
-		group.Go(out.putAll)
+		group.Go(out.putGroups)
 	}
 	return out, nil
 }
@@ -263,95 +259,6 @@ func (out *output) compress() error {
 		close(j.piece.done)
 	}
 	return nil
-}
-
-func (out *output) putAll() error {
-	for p := range out.puts {
-		if err := out.put(p); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (out *output) put(p *partition) error {
-	var spilled int64 // bytes that come back into memory
-	for _, piece := range p.pieces {
-		select {
-		case <-piece.done:
-		case <-out.ctx.Done():
-			return out.ctx.Err()
-		}
-		if piece.segment.Compressed == nil {
-			spilled += int64(piece.length)
-		}
-	}
-	spilled = min(spilled, int64(out.o.MemoryBytes))
-	if err := out.back.Acquire(out.ctx, spilled); err != nil {
-		return err
-	}
-	defer out.back.Release(spilled)
-	segments := make([]encode.Segment, len(p.pieces))
-	for i, piece := range p.pieces {
-		var err error
-		if segments[i], err = out.spill.read(piece); err != nil {
-			return err
-		}
-	}
-	kind := out.o.Outputs[p.stream].Compression
-	object := encode.Join(kind, segments)
-	key := out.key(p, kind)
-	err := out.o.Store.Put(out.ctx, key, object)
-	if errors.Is(err, store.ErrExists) && out.o.Existing != nil {
-		err = out.compare(err, key, object)
-	}
-	if err != nil {
-		return fmt.Errorf("put %s: %w", key, err)
-	}
-	for _, piece := range p.pieces {
-		out.spill.release(piece)
-	}
-	out.objects.Add(1)
-	out.bytes.Add(object.Size())
-	out.stored.Add(p.stored)
-	out.kept.Add(p.records - p.stored)
-	return nil
-}
-
-// compare answers for a name that is taken: nil where it is taken by the same lines. Another version of the compressor,
-// or another level, gives other bytes for them.
-func (out *output) compare(taken error, key string, object io.ReadSeeker) error {
-	there, err := out.o.Existing.Get(out.ctx, key)
-	if err != nil {
-		return fmt.Errorf("%w; compare its lines: %w", taken, err)
-	}
-	defer there.Close() //nolint:errcheck // it was only read
-	old, err := lines(there)
-	if err != nil {
-		return fmt.Errorf("%w; compare its lines: %w", taken, err)
-	}
-	if _, err := object.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("rewind: %w", err)
-	}
-	ours, err := lines(object)
-	if err != nil {
-		return fmt.Errorf("read our own lines: %w", err)
-	}
-	if old != ours {
-		return fmt.Errorf("%w: its lines are others", taken)
-	}
-	return nil
-}
-
-// lines is a digest of an object's lines.
-func lines(r io.Reader) ([sha256.Size]byte, error) {
-	plain, err := document.Open(r)
-	if err != nil {
-		return [sha256.Size]byte{}, err
-	}
-	h := sha256.New()
-	_, err = io.Copy(h, plain)
-	return [sha256.Size]byte(h.Sum(nil)), err
 }
 
 // key names an object by what it holds.
