@@ -9,6 +9,8 @@ func commands() []*cobra.Command {
 		newImportCommand(),
 		newInitCommand(),
 		newMatchCommand(),
+		newRunCommand(),
 		newSchemaCommand(),
+		newStatusCommand(),
 	}
 }

@@ -325,7 +325,7 @@ func TestAnOutageDropsNothing(t *testing.T) {
 		if got := c.Stats(); !got.Full || got.Stored != 0 || got.Received != got.Pending.Records {
 			t.Errorf("when full: %+v", got)
 		}
-		time.Sleep(24 * time.Hour)
+		time.Sleep(2 * time.Hour)
 		g.set(nil)
 		time.Sleep(time.Minute)
 		synctest.Wait()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,8 +24,8 @@ const sealGroup = 256 // batches that share an fsync
 var errGrace = errors.New("the grace is over")
 
 // Run takes what the sources bring and stores it, until ctx is done: then the sources stop, and everything pending is
-// stored within grace. What is left then stays in the journal, and is no error. Run returns early when a source ends
-// with an error, or when the journal cannot go on. It is called once.
+// stored, all within grace. What is left then stays in the journal, and is no error. Run returns early when a source
+// ends with an error, or when the journal cannot go on. It is called once.
 func (c *Collector) Run(ctx context.Context, grace time.Duration, sources ...source.Source) error {
 	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
@@ -41,6 +42,11 @@ func (c *Collector) Run(ctx context.Context, grace time.Duration, sources ...sou
 	accept, refuse := context.WithCancel(ctx)
 	defer refuse()
 	defer context.AfterFunc(dctx, refuse)() // a collector that cannot go on takes nothing more
+	end := sync.OnceFunc(func() {
+		t := time.AfterFunc(grace, func() { stop(errGrace) })
+		context.AfterFunc(work, func() { t.Stop() })
+	})
+	defer context.AfterFunc(ctx, end)()
 	intake, ictx := errgroup.WithContext(accept)
 	for _, s := range sources {
 		intake.Go(func() error { return s.Run(ictx, c.Deliver) })
@@ -54,7 +60,7 @@ func (c *Collector) Run(ctx context.Context, grace time.Duration, sources ...sou
 	c.draining = true
 	c.mu.Unlock()
 	c.nudge()
-	defer time.AfterFunc(grace, func() { stop(errGrace) }).Stop()
+	end() // a source may have ended by itself
 	failure := drain.Wait()
 	if errors.Is(failure, context.Canceled) && errors.Is(context.Cause(work), errGrace) {
 		failure = nil

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// scriptCommands are what scripts can do beside running programs.
+var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	// waitfor FILE waits until another process has written it.
+	"waitfor": func(ts *testscript.TestScript, _ bool, args []string) {
+		if err := waitForFile(context.Background(), ts.MkAbs(args[0])); err != nil {
+			ts.Fatalf("waitfor %s: %v", args[0], err)
+		}
+	},
+	// post READY-FILE FILE sends a file to the collector that has written READY-FILE.
+	"post": func(ts *testscript.TestScript, neg bool, args []string) {
+		var where listening
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &where))
+		answer, err := http.Post(where.Events[0], "application/json", bytes.NewReader([]byte(ts.ReadFile(args[1])))) //nolint:noctx // a script has no context
+		ts.Check(err)
+		defer answer.Body.Close()
+		_, err = io.Copy(ts.Stdout(), answer.Body)
+		ts.Check(err)
+		if (answer.StatusCode != http.StatusOK) != neg {
+			ts.Fatalf("post: answered %s", answer.Status)
+		}
+	},
+}
+
+// waitForFile waits for what another process is to write: there is nothing to be told by.
+func waitForFile(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := os.Stat(name); err == nil {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
