@@ -128,6 +128,9 @@ func runImport(ctx context.Context, o importOptions, in io.Reader, out, errOut i
 	settings.Existing = to
 	settings.Group, _ = to.Store.(store.Grouper)
 	settings.Progress = show.update
+	// Nearly all memory is lines and compressed segments that live until their object is put: collecting is cheap, and
+	// leaving as much garbage as there is data would double the peak.
+	defer debug.SetGCPercent(debug.SetGCPercent(30))
 	counts, err := importer.Run(ctx, inputs, settings)
 	show.done()
 	return reportImport(counts, err, o.output, to.name, out, errOut)
