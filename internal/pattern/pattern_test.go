@@ -108,6 +108,12 @@ func TestLanguage(t *testing.T) {
 		"beyond 16 bits case has no meaning":                   {`{"a":[{"equals-ignore-case":"😀"}]}`, `{"a":"😀"}`, false},
 		"an escaped star":                                      {`{"a":[{"wildcard":"a\\*b*"}]}`, `{"a":"a*bc"}`, true},
 		"exactly":                                              {`{"a":[{"exactly":"10.0.0.1"}]}`, `{"a":"10.0.0.01"}`, false},
+		"the ends of a wildcard do not overlap":                {`{"a":[{"wildcard":"ab*ba"}]}`, `{"a":"aba"}`, false},
+		"a wildcard tears open what ignores case behind it":    {`{"a":[{"wildcard":"*bar"},{"prefix":{"equals-ignore-case":"ar"}}]}`, `{"a":"foo.R"}`, true},
+		"but not what stands before it":                        {`{"a":[{"prefix":{"equals-ignore-case":"ar"}},{"wildcard":"*bar"}]}`, `{"a":"foo.R"}`, false},
+		"nor at a character without case":                      {`{"a":[{"wildcard":"*zz"},{"prefix":{"equals-ignore-case":"1ab"}}]}`, `{"a":"xab"}`, false},
+		"an address has digits that a number can have":         {`{"a":["16.0.0.5"]}`, `{"a":10000005}`, true},
+		"a field inside and outside of an array":               {`{"p.a":[1],"p.b":[{"exists":false}]}`, `{"p.a":1,"p":[{"b":2},{"a":1}]}`, true},
 		"an object is no leaf":                                 {`{"a":[{"exists":true}]}`, `{"a":{"b":1}}`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
