@@ -72,7 +72,10 @@ func TestSplit(t *testing.T) {
 		"a page with two lists":                    {`{"Findings":[{"a":1}],"findings":[{"b":2}]}`, []string{`13 {"a":1}`, `34 {"b":2}`}},
 		"arrays too deep to be taken apart":        {strings.Repeat("[", 17) + `{"a":1}` + strings.Repeat("]", 17), []string{`16 [{"a":1}] | expected a JSON object, found another kind of value`}},
 		"a document cut off, then one on its line": {`{"a":{"b":"cut{"version":"0"}{"c":1}`, []string{`0 {"a":{"b":"cut | at byte 16: expected ',' or '}' after a member, found 'v'`, `14 {"version":"0"}`, `29 {"c":1}`}},
-		"the first brace is missing":               {`{"a":1}"b":2}{"c":3}`, []string{`0 {"a":1}`, `7 "b":2} | expected a JSON object, found text that is no JSON`, `13 {"c":3}`}},
+		"an object behind a bracket too many is none of its own": {`{"a":[{"b":1},]{"c":2},{"d":3}],"e":1}` + "\n" + `{"f":1}`, []string{
+			`0 {"a":[{"b":1},]{"c":2},{"d":3}],"e":1} | at byte 14: expected a value, found ']'`, `39 {"f":1}`,
+		}},
+		"the first brace is missing": {`{"a":1}"b":2}{"c":3}`, []string{`0 {"a":1}`, `7 "b":2} | expected a JSON object, found text that is no JSON`, `13 {"c":3}`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tt.want, show(splitAll([]byte(tt.in), Options{}))); diff != "" {

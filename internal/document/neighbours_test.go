@@ -124,7 +124,7 @@ func TestNeighbours(t *testing.T) {
 		for how, damage := range damages {
 			lost, foreign, n := 0, 0, 0
 			var example string
-			for seed := range uint64(60) {
+			for seed := range uint64(40) {
 				k, others, f, in := neighboursKept(style, damage, seed)
 				n, lost, foreign = n+others, lost+others-k, foreign+len(f)
 				if (k < others || len(f) > 0) && (example == "" || len(in) < len(example)) {
