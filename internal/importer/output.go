@@ -79,7 +79,7 @@ func newOutput(ctx context.Context, group *errgroup.Group, o Options) (*output, 
 		o: o, ctx: ctx, group: group, partitions: make(map[partitionKey]*partition),
 		spill: newSpill(o.TempDir, o.MemoryBytes),
 		jobs:  make(chan job, 2*o.Workers), puts: make(chan *partition, o.Puts), groups: make(chan []*partition),
-		back: semaphore.NewWeighted(int64(o.MemoryBytes)),
+		back: semaphore.NewWeighted(int64(o.MemoryBytes / backShare)),
 	}
 	for _, output := range o.Outputs { // what is wrong with a level shows here
 		if _, err := encode.NewCompressor(output.Compression, output.Level); err != nil {

@@ -18,6 +18,10 @@ const (
 	groupBytes   = 32 << 20 // of lines
 )
 
+// backShare is the part of MemoryBytes, one in so many, that segments of the temporary file may take when they come
+// back to be put.
+const backShare = 4
+
 // gather makes groups of the closed partitions, in their order: of one, where the store cannot put several together.
 func (out *output) gather() error {
 	defer close(out.groups)
@@ -99,7 +103,7 @@ func (out *output) await(group []*partition) (spilled int64, err error) {
 			}
 		}
 	}
-	return min(spilled, int64(out.o.MemoryBytes)), nil
+	return min(spilled, int64(out.o.MemoryBytes/backShare)), nil
 }
 
 // putObjects puts objects, together where the store can. What did not work together is tried again by itself, as the
@@ -128,7 +132,7 @@ func (out *output) settle(p *partition, object store.Keyed, err error) error {
 		err = out.compare(err, object.Key, object.Body)
 	}
 	if err != nil {
-		return fmt.Errorf("put %s: %w", object.Key, err)
+		return err // which names the object
 	}
 	size, err := store.Size(object.Body)
 	if err != nil {
@@ -157,11 +161,11 @@ func (out *output) compare(taken error, key string, object io.ReadSeeker) error 
 		return fmt.Errorf("%w; compare its lines: %w", taken, err)
 	}
 	if _, err := object.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("rewind: %w", err)
+		return fmt.Errorf("rewind %s: %w", key, err)
 	}
 	ours, err := lines(object)
 	if err != nil {
-		return fmt.Errorf("read our own lines: %w", err)
+		return fmt.Errorf("read our own lines of %s: %w", key, err)
 	}
 	if old != ours {
 		return fmt.Errorf("%w: its lines are others", taken)
