@@ -46,7 +46,6 @@ const (
 	slotCompanyName
 	slotProductFields
 	slotProductFieldsName
-	slotResourceRegion
 	slotClassUID // OCSF
 	slotInfoUID
 	slotInfoTitle
@@ -58,8 +57,6 @@ const (
 	slotCloudRegion
 	slotMetaProduct
 	slotMetaProductUID
-	slotOCSFResourcesRegion
-	slotOCSFResourceRegion
 	slotSeverityID
 	slotLowerSeverity // OCSF, Inspector v2 and Classic
 	slotLowerTitle    // Inspector v2 and Classic
@@ -80,13 +77,11 @@ var slotPaths = [slots][]string{
 	slotProviderSeverity: {"FindingProviderFields", "Severity", "Label"},
 	slotProductName:      {"ProductName"}, slotCompanyName: {"CompanyName"},
 	slotProductFields: {"ProductFields"}, slotProductFieldsName: {"ProductFields", "aws/securityhub/ProductName"},
-	slotResourceRegion: {"Resources", "Region"},
-	slotClassUID:       {"class_uid"}, slotInfoUID: {"finding_info", "uid"}, slotInfoTitle: {"finding_info", "title"},
+	slotClassUID: {"class_uid"}, slotInfoUID: {"finding_info", "uid"}, slotInfoTitle: {"finding_info", "title"},
 	slotModified: {"finding_info", "modified_time"}, slotModifiedText: {"finding_info", "modified_time_dt"},
 	slotTime: {"time"}, slotTimeText: {"time_dt"},
 	slotCloudAccount: {"cloud", "account", "uid"}, slotCloudRegion: {"cloud", "region"},
 	slotMetaProduct: {"metadata", "product", "name"}, slotMetaProductUID: {"metadata", "product", "uid"},
-	slotOCSFResourcesRegion: {"resources", "region"}, slotOCSFResourceRegion: {"resource", "region"},
 	slotSeverityID: {"severity_id"}, slotLowerSeverity: {"severity"}, slotLowerTitle: {"title"}, slotLowerUpdatedAt: {"updatedAt"}, slotLowerCreatedAt: {"createdAt"},
 	slotFirstObserved: {"firstObservedAt"}, slotLastObserved: {"lastObservedAt"},
 	slotFindingArn: {"findingArn"}, slotLowerAccount: {"awsAccountId"}, slotArn: {"arn"},
@@ -94,7 +89,8 @@ var slotPaths = [slots][]string{
 
 // Fields knows where, below some base, the fields of a finding stand in a scanned document.
 type Fields struct {
-	slot []int8 // by path number; -1: none of a finding's
+	slot      []int8      // by path number; -1: none of a finding's
+	resources *scan.Paths // of a finding by itself: the regions of its resources, which hardly any finding needs
 }
 
 // NewFields wants a finding's fields below base. Add all paths before the first View: it needs to know them.
@@ -103,7 +99,10 @@ func NewFields(paths *scan.Paths, base ...string) *Fields {
 	for s, path := range slotPaths {
 		numbers[s] = paths.Add(append(append([]string(nil), base...), path...)...)
 	}
-	f := &Fields{slot: make([]int8, paths.Len())}
+	f := &Fields{slot: make([]int8, paths.Len()), resources: scan.NewPaths()}
+	for _, path := range [][]string{{"Resources", "Region"}, {"resources", "region"}, {"resource", "region"}} {
+		f.resources.Add(path...)
+	}
 	for i := range f.slot {
 		f.slot[i] = -1
 	}
@@ -117,13 +116,16 @@ func NewFields(paths *scan.Paths, base ...string) *Fields {
 type View struct {
 	Format  Format
 	doc     *scan.Document
+	fields  *Fields
+	raw     []byte       // the finding
 	hits    [slots]int32 // index into doc.Hits, plus one
 	scratch []byte
+	again   scan.Document // of the finding by itself
 }
 
 // View reads the finding whose value spans start to end of the document, at array position pos.
 func (f *Fields) View(v *View, doc *scan.Document, start, end, pos int32) {
-	v.doc, v.hits, v.scratch = doc, [slots]int32{}, v.scratch[:0]
+	v.doc, v.fields, v.raw, v.hits, v.scratch = doc, f, doc.Bytes[start:end], [slots]int32{}, v.scratch[:0]
 	for i := range doc.Hits {
 		h := &doc.Hits[i]
 		if h.Start < start || h.Dotted || int(h.Path) >= len(f.slot) {
@@ -133,19 +135,13 @@ func (f *Fields) View(v *View, doc *scan.Document, start, end, pos int32) {
 			break
 		}
 		s := f.slot[h.Path]
-		if s < 0 || v.hits[s] != 0 || h.Kind == scan.Null && inFirstResource(slot(s)) {
-			continue
-		}
-		if h.Pos != pos && !inFirstResource(slot(s)) {
-			continue // an element of an array where one value is expected
+		if s < 0 || v.hits[s] != 0 || h.Pos != pos {
+			continue // h.Pos: an element of an array where one value is expected
 		}
 		v.hits[s] = int32(i) + 1
 	}
 	v.Format = v.format()
 }
-
-// inFirstResource tells whether a field is taken from the first of several resources.
-func inFirstResource(s slot) bool { return s == slotResourceRegion || s == slotOCSFResourcesRegion }
 
 // present tells whether a field is there, if only as null.
 func (v *View) present(s slot) bool { return v.hits[s] != 0 }

@@ -70,8 +70,7 @@ func (v *View) Region(event []byte) ([]byte, error) {
 	switch v.Format {
 	case OCSF:
 		candidates = [4][]byte{
-			v.text(slotCloudRegion), v.first(slotOCSFResourcesRegion, slotOCSFResourceRegion),
-			[]byte(arnPart(v.text(slotMetaProductUID), arnRegion)), event,
+			v.text(slotCloudRegion), nil, []byte(arnPart(v.text(slotMetaProductUID), arnRegion)), event,
 		}
 	case InspectorV2: // a resource's region may be another cloud's
 		candidates = [4][]byte{[]byte(arnPart(v.text(slotFindingArn), arnRegion)), event}
@@ -79,11 +78,17 @@ func (v *View) Region(event []byte) ([]byte, error) {
 		candidates = [4][]byte{[]byte(arnPart(v.text(slotArn), arnRegion)), event}
 	case ASFF, Unknown:
 		region := v.text(slotRegion)
-		if len(region) > 0 { // nearly always; the fall-backs cost something
+		if len(region) > 0 && string(region) != "N/A" { // nearly always; the fall-backs cost something
 			candidates = [4][]byte{region}
 			break
 		}
-		candidates = [4][]byte{nil, v.text(slotResourceRegion), []byte(arnPart(v.text(slotProductArn), arnRegion)), event}
+		candidates = [4][]byte{nil, nil, []byte(arnPart(v.text(slotProductArn), arnRegion)), event}
+	}
+	if (v.Format == ASFF || v.Format == OCSF) && (len(candidates[0]) == 0 || string(candidates[0]) == "N/A") {
+		var err error
+		if candidates[1], err = v.resourceRegion(); err != nil {
+			return nil, err
+		}
 	}
 	for i, region := range candidates {
 		switch {
@@ -95,6 +100,22 @@ func (v *View) Region(event []byte) ([]byte, error) {
 		}
 	}
 	return nil, &PlaceError{Field: "region", Reason: "missing"}
+}
+
+// resourceRegion is the region of the finding's first resource that names one. It reads the finding again.
+func (v *View) resourceRegion() ([]byte, error) {
+	if _, err := v.again.Scan(v.raw, v.fields.resources); err != nil {
+		return nil, nil //nolint:nilerr // it was read before: there is no error
+	}
+	if name, twice := v.again.Duplicate(); twice {
+		return nil, &PlaceError{Field: "region", Value: name + " given twice", Reason: "invalid"}
+	}
+	for _, h := range v.again.Hits {
+		if h.Kind == scan.String && !h.Dotted {
+			return v.again.Text(h, nil), nil
+		}
+	}
+	return nil, nil
 }
 
 // written is a field's content, or, of what is no string, its JSON in brackets: never twelve digits.
