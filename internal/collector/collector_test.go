@@ -346,6 +346,78 @@ func TestAnOutageDropsNothing(t *testing.T) {
 	})
 }
 
+// picky is a store that does not take one prefix, but all others.
+type picky struct {
+	mem.Store
+	mu      sync.Mutex
+	refused string
+}
+
+func (p *picky) Put(ctx context.Context, key string, body io.ReadSeeker) error {
+	p.mu.Lock()
+	refused := p.refused != "" && strings.HasPrefix(key, p.refused)
+	p.mu.Unlock()
+	if refused {
+		return &store.RefusedError{Err: errors.New("access denied")}
+	}
+	return p.Store.Put(ctx, key, body)
+}
+
+// One key that the store does not take must not fill the journal while it takes all others.
+func TestAStuckPartitionDoesNotFillTheJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, fsys := &picky{refused: "stuck/"}, new(disk.Mem)
+		o := options(fsys, store.Retry(p, store.RetryPolicy{KeepTrying: true}))
+		o.Journal.MaxBytes = 64 << 10
+		o.Events.Existed = func(key string) { t.Errorf("other bytes were put under %s", key) }
+		o.Events.Lost = func(l Lost) { t.Errorf("lost %+v", l) }
+		want := map[string][]string{}
+		number := 0
+		for life := range 4 {
+			if life == 3 {
+				p.mu.Lock()
+				p.refused = ""
+				p.mu.Unlock()
+			}
+			c := mustOpen(t, o)
+			ctx, stop := context.WithCancel(t.Context())
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				if err := c.Run(ctx, time.Minute); err != nil {
+					t.Error(err)
+				}
+			})
+			for range 2000 {
+				number++
+				partition := fmt.Sprintf("p%d", number%5)
+				if number < 20 {
+					partition = "stuck"
+				}
+				line := fmt.Sprintf("%s %d %s", partition, number, strings.Repeat("x", 100))
+				mustDeliver(t, c, line)
+				want[partition+"/"] = append(want[partition+"/"], line)
+				time.Sleep(time.Second)
+			}
+			stop()
+			wg.Wait()
+			balanced(t, c.Stats())
+			if life%2 == 0 {
+				mustClose(t, c)
+			} else { // killed
+				_ = c.journal.Close()
+				o.FS = fsys.Kill()
+				fsys, _ = o.FS.(*disk.Mem)
+			}
+		}
+		for _, lines := range want {
+			slices.Sort(lines)
+		}
+		if diff := cmp.Diff(want, bucket(t, &p.Store)); diff != "" {
+			t.Errorf("bucket (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestWhatTheGraceLeavesIsStoredNextTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, fsys := new(gated), new(disk.Mem)

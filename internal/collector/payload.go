@@ -98,6 +98,7 @@ type seal struct {
 	sum       batch.Sum
 	positions []batch.Position // ascending
 	replaces  journal.Position // an earlier payload of the same seal; zero: none
+	objects   int64            // Stats.Objects when a worker last looked; not on disk
 }
 
 func (s *seal) append(b []byte) []byte {

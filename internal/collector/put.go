@@ -42,6 +42,11 @@ func (c *Collector) put(ctx context.Context, jobs <-chan *seal, done chan<- resu
 		r, err := e.store(ctx, s)
 		switch {
 		case errors.Is(err, errPatience):
+			if c.stuck(s) {
+				if err := c.move(ctx, s); err != nil {
+					return err
+				}
+			}
 			c.mu.Lock()
 			c.queue = append(c.queue, s)
 			c.mu.Unlock()
@@ -225,11 +230,7 @@ func (c *Collector) account(group []result) (freed bool) {
 			c.stats.Lost += lost
 		}
 		for _, at := range r.positions {
-			segment := segmentOf(at)
-			if c.segments[segment]--; c.segments[segment] == 0 {
-				delete(c.segments, segment)
-				freed = true
-			}
+			freed = c.release(at) || freed
 		}
 	}
 	return freed
