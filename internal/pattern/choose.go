@@ -26,6 +26,7 @@ func (m *Matcher) choose(i int) (bool, blame) {
 	f := m.branch.fields[i]
 	found := m.find(f)
 	for at := 0; at < len(found); {
+		m.tried++
 		p := found[at]
 		if other := m.conflict(i, p); other >= 0 {
 			blamed |= blameField(other)
@@ -124,6 +125,7 @@ func (m *Matcher) depth(p int32) int {
 func (m *Matcher) witness(i int) int32 {
 	leaves := m.present(m.branch.fields[i])
 	for at := 0; at < len(leaves); {
+		m.tried++
 		other := m.conflict(i, leaves[at])
 		if other < 0 {
 			return leaves[at]

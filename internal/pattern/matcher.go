@@ -30,6 +30,7 @@ type Matcher struct {
 	states             []fieldState // by field of the set
 	leaves             []leafState  // by slot
 	chosen             []int32
+	tried              int // positions that the search looked at, for tests of its cost
 	branch             *setBranch
 	leaf               leaf
 	text               []byte
