@@ -58,12 +58,14 @@ func compile(tb rapid.TB, streams ...pipeline.Stream) *pipeline.Pipeline {
 	return p
 }
 
-// twoStreams are findings and, under keys with a random part, events.
-func twoStreams() []pipeline.Stream {
+// threeStreams are findings, the same once more elsewhere, and, under keys with a random part, events.
+func threeStreams() []pipeline.Stream {
+	again := pipeline.DefaultStream()
+	again.Name, again.Prefix = "again", "again/"+again.Prefix
 	events := pipeline.DefaultStream()
 	events.Name, events.Record, events.Pattern = "events", pipeline.RecordEvent, []byte(`{"source":["aws.securityhub"]}`)
 	events.Prefix, events.PartitionKeys = "events/!{timestamp:HH}/!{firehose:random-string}/", nil
-	return []pipeline.Stream{pipeline.DefaultStream(), events}
+	return []pipeline.Stream{pipeline.DefaultStream(), events, again}
 }
 
 // anEvent is one of some events: few accounts, regions and hours, so that partitions are shared.
@@ -309,7 +311,7 @@ func imported(tb rapid.TB, s *mem.Store, all []*input, o Options) (Counts, int) 
 // made, and on nothing else; their lines are those of a slow import that does one thing after the other.
 func TestImportsAreEqual(t *testing.T) {
 	dir := t.TempDir()
-	p := compile(t, twoStreams()...)
+	p := compile(t, threeStreams()...)
 	rapid.Check(t, func(t *rapid.T) {
 		all := genInputs().Draw(t, "all")
 		kind := rapid.SampledFrom([]encode.Kind{encode.Gzip, encode.Zstd, encode.None}).Draw(t, "kind")
@@ -320,7 +322,7 @@ func TestImportsAreEqual(t *testing.T) {
 			Partitions:   rapid.SampledFrom([]int{0, 1, 2, 5}).Draw(t, "partitions"),
 			Seed:         rapid.Uint64().Draw(t, "seed"),
 		}
-		for range 2 {
+		for range 3 {
 			o.Outputs = append(o.Outputs, Output{Compression: kind, MaxBytes: rapid.SampledFrom([]int64{1, 600, 5000, 1 << 20}).Draw(t, "object")})
 		}
 		first := new(mem.Store)
@@ -403,8 +405,8 @@ func TestOrderIsKept(t *testing.T) {
 // An object is named by what it holds, and by nothing else.
 func TestNames(t *testing.T) {
 	s := new(mem.Store)
-	imported(t, s, []*input{{name: "in", b: []byte(anEvent(0) + anEvent(4) + "x")}}, Options{
-		Pipeline: compile(t, twoStreams()...), Window: 10, Outputs: []Output{{Compression: encode.Gzip, MaxBytes: 1}, {Compression: encode.None, MaxBytes: 1}},
+	imported(t, s, []*input{{name: "in", b: []byte(anEvent(0) + anEvent(4) + strings.Replace(strings.Replace(anEvent(0), "f-0", "f-1", 1), "10:20:30", "10:19:29", 1) + "x")}}, Options{
+		Pipeline: compile(t, threeStreams()...), Window: 10, Outputs: []Output{{Compression: encode.Gzip, MaxBytes: 1}, {Compression: encode.None, MaxBytes: 1}, {Compression: encode.Zstd, MaxBytes: 1 << 20}},
 	})
 	keys := slices.Sorted(maps.Keys(objects(t, s)))
 	if diff := cmp.Diff(wantNames, keys); diff != "" {
@@ -418,8 +420,11 @@ func TestNames(t *testing.T) {
 }
 
 var wantNames = []string{
+	"AWSLogs/111122223330/Inspector/eu-west-0/2026/05/01/10/inspector-1-2026-05-01-10-19-29-07137770-4f25-8a89-b4b8-bb4fb1c1e60f.json.gz",
 	"AWSLogs/111122223330/Inspector/eu-west-0/2026/05/01/10/inspector-1-2026-05-01-10-20-30-fccbcd0b-6d55-8e02-91dc-2f05b2a410c5.json.gz",
-	"errors/processing-failed/1970/01/01/00/inspector-1-1970-01-01-00-00-00-6e90418b-0b2a-898e-8ea3-aed88f2416cc.json.gz",
+	"again/AWSLogs/111122223330/Inspector/eu-west-0/2026/05/01/10/again-1-2026-05-01-10-19-29-aeb1c949-841d-8266-b2e1-5d179c15c1a6.json.zst",
+	"errors/processing-failed/1970/01/01/00/inspector-1-1970-01-01-00-00-00-5cc5f850-79c5-8a6c-a630-80f1019ca36b.json.gz",
 	"events/10/aee7ioee86w/events-1-2026-05-01-10-20-30-27146823-7b41-8a6a-bcb2-0a12e8b81ba3.json",
+	"events/10/rpxbxzzxcdn/events-1-2026-05-01-10-19-29-cb516b2d-48d4-8b59-81fa-a9d0b4e53033.json",
 	"events/10/s2n0pv8oi82/events-1-2026-05-01-10-20-30-d302e0e2-4d1c-8a84-9882-9c4e0007310a.json",
 }
