@@ -490,6 +490,58 @@ func TestDuplicatesAreKnownAfterARestart(t *testing.T) {
 	}
 }
 
+func TestWhatIsStoredIsNotPutAgain(t *testing.T) {
+	s, fsys := new(mem.Store), new(disk.Mem)
+	c := mustOpen(t, options(fsys, s))
+	mustDeliver(t, c, "a 1 x", "b 2 y")
+	drain(t, c)
+	// It is killed before Close. What it has stored is known from the journal.
+	o := options(fsys.Kill(), s)
+	o.Events.Putting = func(key string, _ time.Duration, _ error) { t.Errorf("%s was put again", key) }
+	c = mustOpen(t, o)
+	if got := c.Stats(); got.Recovered != 0 || got.Pending.Records != 0 {
+		t.Errorf("recovered: %+v", got)
+	}
+	drain(t, c)
+	mustClose(t, c)
+}
+
+// A journal that was full, and whose contents were all stored before a crash, has nothing pending that would empty it.
+func TestAFullJournalWithNothingPendingIsEmptied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, fsys := new(mem.Store), new(disk.Mem)
+		o := options(fsys, s)
+		o.Journal = journal.Options{SegmentBytes: 1 << 20, MaxBytes: 8 << 10}
+		c := mustOpen(t, o)
+		for i := 0; ; i++ {
+			if err := c.Deliver(t.Context(), docs(fmt.Sprintf("a %d x", i))); errors.Is(err, source.ErrBusy) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.stats.Full = false // so that the drain leaves the segment as it is
+		drain(t, c)
+		o.FS = fsys.Kill()
+		c = mustOpen(t, o)
+		ctx, stop := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := c.Run(ctx, time.Minute); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := c.Deliver(t.Context(), docs("b 1 x")); !errors.Is(err, source.ErrBusy) {
+			t.Errorf("the journal is not full: %v", err)
+		}
+		synctest.Wait()
+		mustDeliver(t, c, "b 1 x")
+		stop()
+		wg.Wait()
+		mustClose(t, c)
+	})
+}
+
 // slow is a file system whose fsync waits to be let through.
 type slow struct {
 	disk.FS
