@@ -25,12 +25,14 @@ const segmentSize = 512 << 10
 type partition struct {
 	prefix   string
 	stream   int32
-	lines    []byte    // that wait to be compressed
-	pieces   []*piece  // that were handed to the compressors
-	plain    int64     // bytes of lines, compressed ones included
-	records  int64     //
-	stored   int64     // of them, those that are no error records
-	oldest   time.Time // of the records' instants
+	lines    []byte   // that wait to be compressed
+	pieces   []*piece // that were handed to the compressors
+	waiting  atomic.Int32
+	ready    chan struct{} // closed when waiting is 0: the partition and all its pieces are closed
+	plain    int64         // bytes of lines, compressed ones included
+	records  int64         //
+	stored   int64         // of them, those that are no error records
+	oldest   time.Time     // of the records' instants
 	name     xxh3.Uint128
 	touched  int64 // number of the last record, to find the longest untouched
 	rejected bool
@@ -38,7 +40,6 @@ type partition struct {
 
 // A piece is a segment of an object: on its way through a compressor, then in memory or in the temporary file.
 type piece struct {
-	done    chan struct{} // closed when compressed
 	segment encode.Segment
 	spilled int64 // offset in the temporary file, if segment.Compressed is nil
 	length  int
@@ -72,6 +73,14 @@ type job struct {
 	stream int32
 	lines  []byte
 	piece  *piece
+	of     *partition
+}
+
+// done is called when a piece is compressed, and when the partition is closed.
+func (p *partition) done() {
+	if p.waiting.Add(-1) == 0 {
+		close(p.ready)
+	}
 }
 
 func newOutput(ctx context.Context, group *errgroup.Group, o Options) (*output, error) {
@@ -112,7 +121,8 @@ func (out *output) add(r *record) error {
 				return err
 			}
 		}
-		p = &partition{prefix: r.prefix, stream: r.stream, oldest: r.time, rejected: r.code != ""}
+		p = &partition{prefix: r.prefix, stream: r.stream, oldest: r.time, rejected: r.code != "", ready: make(chan struct{})}
+		p.waiting.Store(1) // for the partition itself
 		out.partitions[key] = p
 	}
 	need := len(p.lines) + len(r.line) + 1
@@ -160,7 +170,8 @@ func (out *output) cut(p *partition) error {
 	if len(p.lines) == 0 {
 		return nil
 	}
-	j := job{stream: p.stream, lines: p.lines, piece: &piece{done: make(chan struct{})}}
+	j := job{stream: p.stream, lines: p.lines, piece: new(piece), of: p}
+	p.waiting.Add(1)
 	out.pending -= cap(p.lines)
 	p.lines = nil
 	p.pieces = append(p.pieces, j.piece)
@@ -229,6 +240,7 @@ func (out *output) close(p *partition) error {
 	if err := out.cut(p); err != nil {
 		return err
 	}
+	p.done()
 	select {
 	case out.puts <- p:
 		return nil
@@ -256,7 +268,7 @@ func (out *output) compress() error {
 		if err := out.spill.keep(j.piece, s); err != nil {
 			return err
 		}
-		close(j.piece.done)
+		j.of.done()
 	}
 	return nil
 }

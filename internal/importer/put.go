@@ -92,12 +92,12 @@ func (out *output) put(group []*partition) error {
 // file, at most as many as may come back into memory.
 func (out *output) await(group []*partition) (spilled int64, err error) {
 	for _, p := range group {
+		select {
+		case <-p.ready:
+		case <-out.ctx.Done():
+			return 0, out.ctx.Err()
+		}
 		for _, piece := range p.pieces {
-			select {
-			case <-piece.done:
-			case <-out.ctx.Done():
-				return 0, out.ctx.Err()
-			}
 			if piece.segment.Compressed == nil {
 				spilled += int64(piece.length)
 			}
