@@ -194,7 +194,7 @@ func (c *Collector) name(b batch.Batch) *seal {
 func (c *Collector) seal(ctx context.Context, seals []*seal) error {
 	payloads := make([][]byte, len(seals))
 	for i, s := range seals {
-		payloads[i] = s.append(nil)
+		payloads[i] = s.payload()
 	}
 	positions, err := c.journal.AppendReserved(ctx, payloads)
 	if err != nil {

@@ -56,7 +56,7 @@ func (c *Collector) move(ctx context.Context, s *seal) error {
 	}
 	next := *s
 	next.positions, next.replaces = moved, s.at
-	at, err := c.journal.AppendReserved(ctx, [][]byte{next.append(nil)})
+	at, err := c.journal.AppendReserved(ctx, [][]byte{next.payload()})
 	if err != nil {
 		if disk.NoSpace(err) {
 			return nil

@@ -51,7 +51,7 @@ func (r *record) appendHead(b []byte) []byte {
 	b = binary.LittleEndian.AppendUint64(b, uint64(r.instant)) //nolint:gosec // likewise
 	b = append(b, r.digest[:]...)
 	b = appendText(b, r.stream)
-	b = binary.AppendUvarint(b, uint64(max(0, r.version))) //nolint:gosec // not negative
+	b = binary.AppendUvarint(b, uint64(max(0, r.version)))
 	return appendText(b, r.prefix)
 }
 
@@ -101,12 +101,12 @@ type seal struct {
 	objects   int64            // Stats.Objects when a worker last looked; not on disk
 }
 
-func (s *seal) append(b []byte) []byte {
-	b = append(b, payloadSealed)
+func (s *seal) payload() []byte {
+	b := []byte{payloadSealed}
 	for _, text := range []string{s.key, s.fallback, s.stream} {
 		b = appendText(b, text)
 	}
-	b = binary.AppendUvarint(b, uint64(max(0, s.version))) //nolint:gosec // not negative
+	b = binary.AppendUvarint(b, uint64(max(0, s.version)))
 	b = appendText(b, s.prefix)
 	flags := byte(0)
 	if s.rejection {
@@ -183,7 +183,7 @@ func journalPosition(p batch.Position) journal.Position {
 	return journal.Position{Segment: segmentOf(p), Offset: uint32(p & math.MaxUint32)}
 }
 
-func segmentOf(p batch.Position) uint32 { return uint32(p >> 32) } //nolint:gosec // half of it
+func segmentOf(p batch.Position) uint32 { return uint32(p >> 32) }
 
 func appendText(b []byte, text string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)

@@ -32,7 +32,7 @@ func goldenPayloads() map[string][]byte {
 		"record":       append(r.appendHead(nil), r.line...),
 		"error record": append(rejection.appendHead(nil), r.line...),
 		"moved record": append(moved.appendHead(nil), r.line...),
-		"sealed":       s.append(nil),
+		"sealed":       s.payload(),
 		"stored":       appendStored(nil, []*seal{&s, {at: journal.Position{Segment: 1, Offset: 2}}}),
 	}
 }
@@ -72,7 +72,7 @@ func FuzzPayloads(f *testing.F) {
 			}
 		}
 		if s, err := parseSeal(payload); err == nil {
-			again, err := parseSeal(s.append(nil))
+			again, err := parseSeal(s.payload())
 			if err != nil {
 				t.Fatalf("%x: written again: %v", payload, err)
 			}

@@ -27,7 +27,7 @@ func (f fixed) State() State { return State(f) }
 func get(tb testing.TB, h http.Handler, path string) (int, string) {
 	tb.Helper()
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	h.ServeHTTP(w, httptest.NewRequestWithContext(tb.Context(), http.MethodGet, path, nil))
 	return w.Code, w.Body.String()
 }
 
@@ -116,7 +116,7 @@ func TestStatusIsTheState(t *testing.T) {
 }
 
 func TestServeEndsWithItsContext(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,11 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	go func() { done <- Serve(ctx, l, Handler(fixed{}, NewMetrics())) }()
 	transport := new(http.Transport)
 	defer transport.CloseIdleConnections()
-	r, err := (&http.Client{Transport: transport}).Get("http://" + l.Addr().String() + "/healthz")
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String()+"/healthz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
