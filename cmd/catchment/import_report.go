@@ -96,7 +96,7 @@ type progress struct {
 func newProgress(out io.Writer, quiet bool, total int64) *progress {
 	p := &progress{out: out}
 	file, ok := out.(*os.File)
-	if quiet || !ok || !term.IsTerminal(int(file.Fd())) { //nolint:gosec // a file descriptor
+	if quiet || !ok || !term.IsTerminal(int(file.Fd())) {
 		return p
 	}
 	p.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(40), mpb.WithRefreshRate(120*time.Millisecond))

@@ -66,7 +66,7 @@ func (c *chunker) read(input Input) error {
 	if err != nil {
 		return c.send(nil, nil, true, err)
 	}
-	defer file.Close() //nolint:errcheck // it was only read
+	defer file.Close()
 	// A pipe may be silent for ever: closing it ends a Read that waits.
 	defer context.AfterFunc(c.ctx, func() { _ = file.Close() })()
 	c.input.counted = &countingReader{r: file}

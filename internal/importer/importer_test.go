@@ -112,8 +112,16 @@ func genPlain() *rapid.Generator[[]byte] {
 			}
 		}
 		around := rapid.SampledFrom([][3]string{
-			{"", "\n", "\n"}, {"", "\n", ""}, {"", "", ""}, {"", "\r\n", "\r\n\r\n"}, {"\xef\xbb\xbf", "\n\n  ", ""}, {"[", ",", "]"}, {"[\n  ", ",\n  ", "\n]\n"},
-			{`{"Findings":[`, ",", `],"NextToken":"x"}`}, {"{\n \"findings\" : [\n", " ,\n", "],\n \"failedItems\": {}\n}"}, {"  ", "  ", "  "},
+			{"", "\n", "\n"},
+			{"", "\n", ""},
+			{"", "", ""},
+			{"", "\r\n", "\r\n\r\n"},
+			{"\xef\xbb\xbf", "\n\n  ", ""},
+			{"[", ",", "]"},
+			{"[\n  ", ",\n  ", "\n]\n"},
+			{`{"Findings":[`, ",", `],"NextToken":"x"}`},
+			{"{\n \"findings\" : [\n", " ,\n", "],\n \"failedItems\": {}\n}"},
+			{"  ", "  ", "  "},
 		}).Draw(t, "style")
 		plain := []byte(around[0] + strings.Join(docs, around[1]) + around[2])
 		if rapid.IntRange(0, 5).Draw(t, "cut") == 0 {
@@ -211,7 +219,7 @@ func reference(tb rapid.TB, p *pipeline.Pipeline, all []*input, maxDocument int)
 		document.Split(plain, document.Options{MaxDocument: maxDocument}, take)
 		if err != nil {
 			want.Unreadable++
-			take(document.Document{Offset: int64(len(plain)), Err: brokenOff{}})
+			take(document.Document{Offset: int64(len(plain)), Err: brokenOffError{}})
 		}
 	}
 	return want
@@ -290,7 +298,7 @@ func imported(tb rapid.TB, s *mem.Store, all []*input, o Options) (Counts, int) 
 	c, err := Run(context.Background(), inputs(all...), o)
 	unreadable := 0
 	if err != nil {
-		if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what Run says it returns
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
 			for _, e := range joined.Unwrap() {
 				if _, ok := errors.AsType[*UnreadableError](e); !ok {
 					tb.Fatal(e)

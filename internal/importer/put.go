@@ -155,7 +155,7 @@ func (out *output) compare(taken error, key string, object io.ReadSeeker) error 
 	if err != nil {
 		return fmt.Errorf("%w; compare its lines: %w", taken, err)
 	}
-	defer there.Close() //nolint:errcheck // it was only read
+	defer there.Close()
 	old, err := lines(there)
 	if err != nil {
 		return fmt.Errorf("%w; compare its lines: %w", taken, err)

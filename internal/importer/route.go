@@ -117,17 +117,19 @@ func within(line, b []byte) bool {
 	return p >= start && p < start+uintptr(len(b))
 }
 
-// brokenOff is why an input ends before its end, as an error record tells it: the same words each time, so that the
+// brokenOffError is why an input ends before its end, as an error record tells it: the same words each time, so that the
 // import that is repeated adds nothing. What the system or the network said goes to the user.
-type brokenOff struct{}
+type brokenOffError struct{}
 
-func (brokenOff) Error() string { return "the input breaks off here; what follows could not be read" }
+func (brokenOffError) Error() string {
+	return "the input breaks off here; what follows could not be read"
+}
 
-func (brokenOff) Is(target error) bool { return target == document.ErrIncomplete }
+func (brokenOffError) Is(target error) bool { return target == document.ErrIncomplete }
 
 // rejectInput notes that the rest of an input could not be read.
 func (w *worker) rejectInput(c *chunk) {
 	w.chunk = nil
-	doc := document.Document{Offset: c.offset + int64(len(c.bytes)), Err: brokenOff{}}
+	doc := document.Document{Offset: c.offset + int64(len(c.bytes)), Err: brokenOffError{}}
 	w.router.Route(doc, pipeline.Arrival{Origin: c.input.name}, w.emit)
 }

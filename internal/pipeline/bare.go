@@ -58,7 +58,7 @@ func (r *Router) wrap(raw []byte) {
 		r.reject(0, codeOf(err), err.Error(), raw)
 		return
 	}
-	r.p.bare.View(&r.view, &r.bareDoc, 0, int32(n), 0)
+	r.p.bare.View(&r.view, &r.bareDoc, 0, int32(n), 0) //nolint:gosec // a document is no longer than document.Options.MaxDocument
 	if r.view.Format == finding.Unknown {
 		r.reject(0, "unrecognised", "neither an event, nor a finding, nor a page of findings", raw)
 		return

@@ -129,7 +129,7 @@ func Compile(streams []Stream) (*Pipeline, error) {
 	p.findings = finding.NewFields(p.paths, "detail", "findings")
 	p.detail = finding.NewFields(p.paths, "detail")
 	p.bare = finding.NewFields(p.barePaths)
-	p.pageLower, p.pageUpper = int32(p.barePaths.Add("findings")), int32(p.barePaths.Add("Findings"))
+	p.pageLower, p.pageUpper = int32(p.barePaths.Add("findings")), int32(p.barePaths.Add("Findings")) //nolint:gosec // few paths
 	if len(streams) == 0 {
 		return nil, fmt.Errorf("no stream: there is nothing to route to")
 	}

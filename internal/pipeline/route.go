@@ -139,7 +139,7 @@ func (r *Router) readEnvelope() bool {
 	detail, kind, single := -1, false, false
 	for i := range r.doc.Hits {
 		h := &r.doc.Hits[i]
-		if h.Path >= int32(envelopePaths) || h.Dotted {
+		if h.Path >= envelopePaths || h.Dotted {
 			continue
 		}
 		if h.Path == pathFindings {
@@ -171,9 +171,10 @@ func (r *Router) readEnvelope() bool {
 		case pathRegion:
 			e.region = r.content(h, e.regionTx[:0])
 		case pathTime:
-			if h.Kind == scan.String {
+			switch h.Kind { //nolint:exhaustive // no other kind is a time
+			case scan.String:
 				e.when, e.timed = finding.ParseTime(r.content(h, r.key[:0]))
-			} else if h.Kind == scan.Number {
+			case scan.Number:
 				e.when, e.timed = finding.ParseEpoch(r.doc.Raw(*h))
 			}
 		}

@@ -28,9 +28,17 @@ func BenchmarkScanFile(b *testing.B) {
 	}
 	p := NewPaths()
 	for _, path := range [][]string{
-		{"id"}, {"source"}, {"detail-type"}, {"time"}, {"detail", "findings"}, {"detail", "findings", "AwsAccountId"},
-		{"detail", "findings", "Region"}, {"detail", "findings", "Id"}, {"detail", "findings", "UpdatedAt"},
-		{"detail", "findings", "ProductFields", "aws/securityhub/ProductName"}, {"detail", "findings", "Severity", "Label"},
+		{"id"},
+		{"source"},
+		{"detail-type"},
+		{"time"},
+		{"detail", "findings"},
+		{"detail", "findings", "AwsAccountId"},
+		{"detail", "findings", "Region"},
+		{"detail", "findings", "Id"},
+		{"detail", "findings", "UpdatedAt"},
+		{"detail", "findings", "ProductFields", "aws/securityhub/ProductName"},
+		{"detail", "findings", "Severity", "Label"},
 		{"detail", "findings", "ProductArn"},
 	} {
 		p.Add(path...)

@@ -88,9 +88,9 @@ func (w *walker) value(path string, on bool, chain string, dotted bool) {
 		panic(err)
 	}
 	end := int(w.d.InputOffset())
-	start := end
+	var start int
 	kind := map[jsontext.Kind]Kind{'n': Null, 't': True, 'f': False, '0': Number, '"': String, '{': Object, '[': Array}[tok.Kind()]
-	switch tok.Kind() {
+	switch tok.Kind() { //nolint:exhaustive // the others are no containers
 	case '{':
 		start = end - 1
 		w.members(path, on, chain, dotted)

@@ -49,7 +49,7 @@ func (p *Paths) Add(keys ...string) int {
 	}
 	n := &p.nodes[at]
 	if n.path < 0 {
-		n.path = int32(len(p.names))
+		n.path = int32(len(p.names)) //nolint:gosec // far fewer paths fit into memory
 		p.names = append(p.names, p.name(at))
 	}
 	return int(n.path)
@@ -73,10 +73,10 @@ func (p *Paths) addChild(at int32, key string) int32 {
 	if k := p.lookup(at, []byte(key)); k >= 0 {
 		return p.nodes[at].children[k].node
 	}
-	made := int32(len(p.nodes))
+	made := int32(len(p.nodes)) //nolint:gosec // far fewer paths fit into memory
 	p.nodes = append(p.nodes, node{path: -1, parent: at, key: key})
 	n := &p.nodes[at]
-	index := int32(len(n.children))
+	index := int32(len(n.children)) //nolint:gosec // far fewer paths fit into memory
 	n.children = append(n.children, child{key, made})
 	if n.byLength == nil {
 		n.byLength = make([][]int32, maxShort+1)
@@ -188,7 +188,7 @@ func AppendUnescaped(dst, raw []byte) []byte {
 func hexRune(b []byte) rune {
 	var r rune
 	for _, c := range b[:4] {
-		r = r<<4 | rune(hexDigit(c))
+		r = r<<4 | rune(hexDigit(c)) //nolint:gosec // far fewer paths fit into memory
 	}
 	return r
 }

@@ -28,12 +28,12 @@ func (s *stops) reset() { s.start, s.size = 0, 0 }
 // next returns the offset of the first stop at i or behind it, len(b) for none.
 func (s *stops) next(b []byte, i int) int {
 	for {
-		at := uint(i - s.start) //nolint:gosec // before the window it is huge, and not below size
-		if at < uint(s.size) {  //nolint:gosec // never negative
+		at := uint(i - s.start)
+		if at < uint(s.size) {
 			if m := s.masks[at/block%window] >> (at % block); m != 0 {
 				return i + bits.TrailingZeros64(m)
 			}
-			i += int(block - at%block) //nolint:gosec // at most 64
+			i += int(block - at%block)
 			continue
 		}
 		whole := min(len(b)-i, ahead) / block
@@ -48,8 +48,8 @@ func (s *stops) next(b []byte, i int) int {
 // quick returns the offset behind the quote that closes the string whose content starts at i, where that takes one
 // look; else -1. It is inlined.
 func (s *stops) quick(b []byte, i int) int {
-	at := uint(i - s.start) //nolint:gosec // see next
-	if at < uint(s.size) {  //nolint:gosec // see next
+	at := uint(i - s.start)
+	if at < uint(s.size) {
 		if m := s.masks[at/block%window] >> (at % block); m != 0 {
 			if k := i + bits.TrailingZeros64(m); b[k] == '"' {
 				return k + 1

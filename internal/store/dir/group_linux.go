@@ -104,7 +104,7 @@ func (g *group) run(objects []store.Keyed) (err error) {
 		g.prepare(&g.members[i], o)
 	}
 	g.leave(0)
-	if err := unix.Syncfs(int(g.roomDir.Fd())); err != nil { //nolint:gosec // a file descriptor
+	if err := unix.Syncfs(int(g.roomDir.Fd())); err != nil {
 		return fmt.Errorf("sync the filesystem: %w", err)
 	}
 	if err := context.Cause(g.ctx); err != nil {
@@ -113,7 +113,7 @@ func (g *group) run(objects []store.Keyed) (err error) {
 	for i, o := range objects {
 		g.link(&g.members[i], o.Key)
 	}
-	if err := unix.Syncfs(int(g.roomDir.Fd())); err != nil { //nolint:gosec // a file descriptor
+	if err := unix.Syncfs(int(g.roomDir.Fd())); err != nil {
 		return fmt.Errorf("sync the filesystem: %w", err)
 	}
 	for i := range g.members {
@@ -188,7 +188,7 @@ func (g *group) link(m *member, key string) {
 	if m.alone || m.err != nil {
 		return
 	}
-	err := unix.Linkat(int(g.roomDir.Fd()), m.tmp, int(m.folder.Fd()), path.Base(key), 0) //nolint:gosec // file descriptors
+	err := unix.Linkat(int(g.roomDir.Fd()), m.tmp, int(m.folder.Fd()), path.Base(key), 0)
 	if err != nil {
 		m.alone = true // taken in the meantime, the folder removed, or no links here: Put knows
 	}
