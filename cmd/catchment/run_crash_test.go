@@ -121,10 +121,7 @@ func (s *sender) compose() {
 // TestRunSurvivesSIGKILL kills the program at random moments, with senders at work and an S3 that fails at random, and
 // starts it again on the same journal. In the end the bucket holds what was acknowledged, once.
 func TestRunSurvivesSIGKILL(t *testing.T) {
-	kills := runKills
-	if n, err := strconv.Atoi(os.Getenv("CATCHMENT_CRASHES")); err == nil {
-		kills = n
-	}
+	kills := importCrashes(t, runKills)
 	if testing.Short() {
 		kills = 5
 	}
@@ -133,14 +130,14 @@ func TestRunSurvivesSIGKILL(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v: %s", err, out)
 	}
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any number
+	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test
+	random := rand.New(rand.NewPCG(seed, 0))
 	backend := s3mem.New()
 	if err := backend.CreateBucket("bucket"); err != nil {
 		t.Fatal(err)
 	}
-	s3 := &unreliable{s3: gofakes3.New(backend).Server(), random: rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // a test
+	s3 := &unreliable{s3: gofakes3.New(backend).Server(), random: rand.New(rand.NewPCG(seed, 1))}
 	s3.faults.Store(true)
 	server := httptest.NewServer(s3)
 	defer server.Close()
@@ -151,7 +148,7 @@ func TestRunSurvivesSIGKILL(t *testing.T) {
 	var senders []*sender
 	for i := range 3 {
 		senders = append(senders, &sender{
-			name: fmt.Sprintf("s%d", i), random: rand.New(rand.NewPCG(seed, uint64(i))), lock: &lock, lives: sent, //nolint:gosec // a test
+			name: fmt.Sprintf("s%d", i), random: rand.New(rand.NewPCG(seed, uint64(i))), lock: &lock, lives: sent,
 		})
 	}
 	for kill := range kills + 1 {
