@@ -188,7 +188,7 @@ func AppendUnescaped(dst, raw []byte) []byte {
 func hexRune(b []byte) rune {
 	var r rune
 	for _, c := range b[:4] {
-		r = r<<4 | rune(hexDigit(c)) //nolint:gosec // far fewer paths fit into memory
+		r = r<<4 | rune(hexDigit(c)) //nolint:gosec // a hexadecimal digit
 	}
 	return r
 }

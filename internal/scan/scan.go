@@ -141,7 +141,7 @@ func (d *Document) value(i int, node, pos int32, depth int, dotted bool) (int, e
 	hit := -1
 	if n.path >= 0 {
 		hit = len(d.Hits)
-		d.Hits = append(d.Hits, Hit{Path: n.path, Start: int32(i), Pos: pos, Dotted: dotted})
+		d.Hits = append(d.Hits, Hit{Path: n.path, Start: int32(i), Pos: pos, Dotted: dotted}) //nolint:gosec // a document is far shorter
 	}
 	var end int
 	var err error
@@ -176,7 +176,7 @@ func (d *Document) value(i int, node, pos int32, depth int, dotted bool) (int, e
 		end, err = skipScalar(b, i)
 	}
 	if hit >= 0 {
-		d.Hits[hit].Kind, d.Hits[hit].End = kind, int32(end)
+		d.Hits[hit].Kind, d.Hits[hit].End = kind, int32(end) //nolint:gosec // a document is far shorter
 	}
 	return end, err
 }
@@ -279,7 +279,7 @@ func (d *Document) array(i int, node, pos int32, depth int, dotted bool) (int, e
 	for index := int32(0); ; index++ {
 		d.positions = append(d.positions, position{parent: pos, array: id, index: index})
 		var err error
-		i, err = d.value(i, node, int32(len(d.positions)-1), depth+1, dotted)
+		i, err = d.value(i, node, int32(len(d.positions)-1), depth+1, dotted) //nolint:gosec // a document is far shorter
 		if err != nil {
 			return i, err
 		}
