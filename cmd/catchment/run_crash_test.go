@@ -250,8 +250,11 @@ func compare(t *testing.T, backend gofakes3.Backend, sent map[string]bool) {
 		for scanner.Scan() {
 			line := scanner.Text()
 			got[line]++
-			var f struct{ AwsAccountId, Region string }
-			if err := json.Unmarshal([]byte(line), &f); err != nil || !strings.HasPrefix(o.Key, "lake/AWSLogs/"+f.AwsAccountId+"/Inspector/"+f.Region+"/") {
+			var f struct {
+				Account string `json:"AwsAccountId"`
+				Region  string
+			}
+			if err := json.Unmarshal([]byte(line), &f); err != nil || !strings.HasPrefix(o.Key, "lake/AWSLogs/"+f.Account+"/Inspector/"+f.Region+"/") {
 				t.Errorf("%s holds %s", o.Key, line)
 			}
 		}

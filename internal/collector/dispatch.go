@@ -148,7 +148,8 @@ func (c *Collector) takeDue() []*seal {
 	defer c.mu.Unlock()
 	var seals []*seal
 	hungry := len(c.queue) < c.o.Puts
-	for len(seals) < sealGroup {
+	records := 0
+	for len(seals) < sealGroup && records < maxCount { // of several bytes each in the sealed payload
 		b, ok := c.batcher.Full()
 		if !ok && hungry {
 			if b, ok = c.batcher.Due(now); !ok && (c.draining || c.stats.Full) {
@@ -160,7 +161,7 @@ func (c *Collector) takeDue() []*seal {
 		}
 		s := c.name(b)
 		c.sealing[s] = struct{}{}
-		seals = append(seals, s)
+		seals, records = append(seals, s), records+len(s.positions)
 	}
 	return seals
 }
