@@ -67,7 +67,9 @@ type Options struct {
 	Progress     func(Counts)                    // called now and then, from one goroutine; may be nil
 	Location     func(stream int) *time.Location // of object names; nil: UTC
 
-	chunk int // bytes that are routed at a time; 0: chunkSize. It makes no difference to any object
+	// Neither makes a difference to any object; zero is the default.
+	chunk int // bytes that are routed at a time
+	burst int // records that are made of them at a time
 }
 
 // DefaultWindow is how many records duplicates are recognised among.
@@ -131,6 +133,7 @@ func (o Options) withDefaults() Options {
 	set(&o.MemoryBytes, 64<<20)
 	set(&o.Partitions, 1<<17)
 	set(&o.chunk, chunkSize)
+	set(&o.burst, burst)
 	if o.Progress == nil {
 		o.Progress = func(Counts) {}
 	}

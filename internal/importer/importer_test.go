@@ -352,6 +352,7 @@ func TestImportsAreEqual(t *testing.T) {
 			v.Puts = rapid.IntRange(1, 20).Draw(t, "puts")
 			v.MemoryBytes = rapid.SampledFrom([]int{0, 1, 1000}).Draw(t, "memory")
 			v.chunk = rapid.SampledFrom([]int{0, 1, 7, 100, 1000, 3000}).Draw(t, "chunk")
+			v.burst = rapid.SampledFrom([]int{0, 1, 3}).Draw(t, "burst")
 			v.Seed++
 			if rapid.Bool().Draw(t, "together") {
 				v.Group = together{}

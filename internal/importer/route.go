@@ -19,8 +19,16 @@ type routed struct {
 	filtered int64
 	rest     []byte             // what no document has been made of: it goes on in the next chunk
 	splitter *document.Splitter // as it stands behind rest
-	skipped  bool               // the worker made nothing of it
+	full     bool               // rest, which starts at offset, has not been looked at yet: there are many records already
+	offset   int64
 }
+
+// Bounds of what a chunk comes to before it is handed on: an error record is a hundred times as long as the brackets
+// that are refused with it.
+const (
+	burst      = 16 << 10 // records
+	burstBytes = 4 << 20  // of lines that are not in the chunk
+)
 
 // A record is a line on its way to its partition.
 type record struct {
@@ -72,7 +80,7 @@ func routeChunks(ctx context.Context, o Options, chunks <-chan *chunk) error {
 
 func (r *routed) reset() {
 	clear(r.records)
-	r.records, r.arena, r.filtered, r.rest, r.splitter, r.skipped = r.records[:0], r.arena[:0], 0, nil, nil, false
+	r.records, r.arena, r.filtered, r.rest, r.splitter, r.full = r.records[:0], r.arena[:0], 0, nil, nil, false
 }
 
 // route makes records of b, which starts at offset of its input, with the splitter of w.out.
@@ -80,6 +88,10 @@ func (w *worker) route(b []byte, offset int64, last bool, name string) {
 	w.chunk = b
 	in := pipeline.Arrival{Origin: name}
 	for at := 0; ; {
+		if len(w.out.records) >= w.o.burst || len(w.out.arena) >= burstBytes {
+			w.out.rest, w.out.offset, w.out.full = b[at:], offset+int64(at), true
+			return
+		}
 		doc, used, found := w.out.splitter.Next(b[at:], last)
 		at += used
 		if !found {

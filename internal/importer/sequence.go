@@ -87,6 +87,14 @@ func (s *sequence) take(c *chunk) error {
 	if err := s.add(routed); err != nil {
 		return err
 	}
+	for routed.full {
+		before := routed
+		routed = s.behind(before.splitter, before.rest, before.offset, c)
+		routedPool.Put(before)
+		if err := s.add(routed); err != nil {
+			return err
+		}
+	}
 	s.carry = append(s.carry[:0], routed.rest...)
 	s.state = routed.splitter
 	if c.last && c.err != nil {
@@ -105,11 +113,16 @@ func (s *sequence) again(c *chunk) *routed {
 		offset -= int64(len(s.carry))
 		b = append(append(make([]byte, 0, len(s.carry)+len(b)), s.carry...), b...)
 	}
+	return s.behind(s.state, b, offset, c)
+}
+
+// behind routes b, which starts at offset of the chunk's input, from where a splitter stands; nil: at the start.
+func (s *sequence) behind(state *document.Splitter, b []byte, offset int64, c *chunk) *routed {
 	s.worker.out = routedPool.Get().(*routed) //nolint:forcetypeassert // only this type is put there
 	s.worker.out.reset()
 	s.worker.out.splitter = document.NewSplitter(s.worker.options)
-	if s.state != nil {
-		s.worker.out.splitter.Continue(s.state)
+	if state != nil {
+		s.worker.out.splitter.Continue(state)
 	}
 	s.worker.route(b, offset, c.last, c.input.name)
 	return s.worker.out
