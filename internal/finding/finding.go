@@ -6,6 +6,7 @@ package finding
 
 import (
 	"bytes"
+	"sort"
 	"strconv"
 	"time"
 
@@ -126,13 +127,15 @@ type View struct {
 // View reads the finding whose value spans start to end of the document, at array position pos.
 func (f *Fields) View(v *View, doc *scan.Document, start, end, pos int32) {
 	v.doc, v.fields, v.raw, v.hits, v.scratch = doc, f, doc.Bytes[start:end], [slots]int32{}, v.scratch[:0]
-	for i := range doc.Hits {
+	// An event can hold a hundred thousand findings: those before are not gone through for each.
+	first := sort.Search(len(doc.Hits), func(i int) bool { return doc.Hits[i].Start >= start })
+	for i := first; i < len(doc.Hits); i++ {
 		h := &doc.Hits[i]
-		if h.Start < start || h.Dotted || int(h.Path) >= len(f.slot) {
-			continue
-		}
 		if h.Start >= end {
 			break
+		}
+		if h.Dotted || int(h.Path) >= len(f.slot) {
+			continue
 		}
 		s := f.slot[h.Path]
 		if s < 0 || v.hits[s] != 0 || h.Pos != pos {
