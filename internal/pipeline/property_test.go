@@ -259,6 +259,22 @@ func BenchmarkRoute(b *testing.B) {
 	}
 }
 
+// BenchmarkManyFindings is what a finding costs among few and among many: the same.
+func BenchmarkManyFindings(b *testing.B) {
+	for _, n := range []int{10, 1000, 50_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			f := aFinding(one, "Inspector", "")
+			doc := []byte(event("[" + strings.Repeat(f+",", n-1) + f + "]"))
+			r := compile(b, pipeline.DefaultStream()).NewRouter()
+			emit := func(*pipeline.Outcome) {}
+			b.SetBytes(int64(len(doc)))
+			for b.Loop() {
+				r.Route(document.Document{Bytes: doc}, pipeline.Arrival{}, emit)
+			}
+		})
+	}
+}
+
 // BenchmarkScan is the limit for BenchmarkRoute: the same bytes validated, nothing captured, and with what Route wants.
 func BenchmarkScan(b *testing.B) {
 	doc := fiveKB("Inspector")
