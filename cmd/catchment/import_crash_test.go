@@ -231,11 +231,13 @@ func freshFolder(t *testing.T) *target {
 		url: bucket,
 		env: []string{"TMPDIR=" + temporary},
 		objects: func(t *testing.T) map[string]string {
+			t.Helper()
 			all := files(t, bucket)
 			maps.DeleteFunc(all, isTemporary)
 			return all
 		},
 		left: func(t *testing.T) []string {
+			t.Helper()
 			all := files(t, bucket)
 			maps.DeleteFunc(all, func(key, b string) bool { return !isTemporary(key, b) || key == ".catchment-tmp/lock" })
 			maps.Copy(all, files(t, temporary))

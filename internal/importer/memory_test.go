@@ -47,7 +47,7 @@ func (g *generated) Read(p []byte) (int, error) {
 
 func (g *generated) Close() error { return nil }
 
-type discard struct{ objects, lines atomic.Int64 }
+type discard struct{ objects atomic.Int64 }
 
 func (d *discard) Put(_ context.Context, _ string, body io.ReadSeeker) error {
 	d.objects.Add(1)

@@ -88,15 +88,22 @@ func TestFolders(t *testing.T) {
 		want []string
 	}{
 		"by name, folder by folder": {
-			func(t *testing.T, root string) { write(t, root, "b", "a/2", "a/10", "a/1/x", "c/", "B") },
+			func(t *testing.T, root string) {
+				t.Helper()
+				write(t, root, "b", "a/2", "a/10", "a/1/x", "c/", "B")
+			},
 			[]string{"B: B", "a/1/x: a/1/x", "a/10: a/10", "a/2: a/2", "b: b"},
 		},
 		"hidden ones are left out": {
-			func(t *testing.T, root string) { write(t, root, ".git/x", ".a", "a/.b", "a/.c/d", "a/e") },
+			func(t *testing.T, root string) {
+				t.Helper()
+				write(t, root, ".git/x", ".a", "a/.b", "a/.c/d", "a/e")
+			},
 			[]string{"a/e: a/e"},
 		},
 		"links to files are read, links to folders are not followed, however they lead": {
 			func(t *testing.T, root string) {
+				t.Helper()
 				write(t, root, "a/f")
 				link(t, "a/f", filepath.Join(root, "g"))
 				link(t, "..", filepath.Join(root, "a/up"))
@@ -106,6 +113,7 @@ func TestFolders(t *testing.T) {
 		},
 		"a link to nowhere, and one to itself, are told and the others go on": {
 			func(t *testing.T, root string) {
+				t.Helper()
 				write(t, root, "a", "z")
 				link(t, "nowhere", filepath.Join(root, "b"))
 				link(t, "c", filepath.Join(root, "c"))
@@ -114,12 +122,14 @@ func TestFolders(t *testing.T) {
 		},
 		"names of odd bytes": {
 			func(t *testing.T, root string) {
+				t.Helper()
 				write(t, root, "new\nline", "\xff\xfe", "  ", "-", "s3:\\x", "a*b", "\x1b[31m")
 			},
 			[]string{"\x1b[31m: \x1b[31m", "  :   ", "-: -", "a*b: a*b", "new\nline: new\nline", "s3:\\x: s3:\\x", "\xff\xfe: \xff\xfe"},
 		},
 		"a pipe is no file": {
 			func(t *testing.T, root string) {
+				t.Helper()
 				write(t, root, "a")
 				if err := syscall.Mkfifo(filepath.Join(root, "b"), 0o600); err != nil {
 					t.Fatal(err)
