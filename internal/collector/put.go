@@ -19,6 +19,9 @@ type result struct {
 	lost int // records that could not be read
 }
 
+// frameRoom is more than the journal needs beside a payload to read it in place.
+const frameRoom = 1 << 10
+
 // An encoder reads lines and encodes them, for one worker.
 type encoder struct {
 	c           *Collector
@@ -143,8 +146,8 @@ func (e *encoder) encode(s *seal) (*encode.Object, int, error) {
 		}
 		var r recordText
 		if err == nil {
-			if cap(payload) > cap(e.buf) && cap(payload) <= keepIntake {
-				e.buf = payload
+			if n := len(payload) + frameRoom; n > len(e.buf) && n <= keepIntake {
+				e.buf = make([]byte, 2*n)
 			}
 			r, err = parseRecord(payload)
 		}
