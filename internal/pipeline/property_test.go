@@ -121,7 +121,11 @@ func TestRouteIsPure(t *testing.T) {
 			if _, err := r.Scan(buf); err != nil {
 				t.Fatal(err)
 			}
-			r.Route(document.Document{Bytes: []byte(`{"a":1}`)}, in, func(*pipeline.Outcome) {})
+			r.Route(document.Document{Bytes: []byte(`{"a":1}`)}, in, func(o *pipeline.Outcome) {
+				if o.Code != "unrecognised" {
+					t.Fatalf("what was scanned is taken for another document: %+v", o)
+				}
+			})
 			buf = append(buf[:0], docs[1].Bytes...)
 			var got []outcome
 			r.Route(document.Document{Bytes: buf, Offset: docs[1].Offset, Err: docs[1].Err}, in, func(o *pipeline.Outcome) {

@@ -272,6 +272,16 @@ func TestAnEventWithoutAFindingThatMatches(t *testing.T) {
 	}
 }
 
+// A key that holds dots walks several steps in a pattern, as EventBridge has it, but it is no findings' place.
+func TestKeysWithDots(t *testing.T) {
+	f := aFinding(one, "Inspector", "")
+	e := strings.Replace(event("["+f+"]"), `"detail":{"findings":`, `"detail":{},"x":{"y":`, 1)
+	e = strings.Replace(e, `"x":{"y":[`+f+`]}`, `"detail.findings":[`+f+`]`, 1)
+	checkShort(t, routeText(compile(t, pipeline.DefaultStream()), e), "rejected finding-missing")
+	dotted := `{"Id":"f","AwsAccountId":"` + one + `","Region":"eu-west-1","ProductFields.aws/securityhub/ProductName":"Inspector"}`
+	checkShort(t, routeText(compile(t, pipeline.DefaultStream()), event("["+dotted+"]")), "stored "+place+" "+dotted)
+}
+
 // A native event has no findings; its detail is one.
 func TestNativeEvents(t *testing.T) {
 	detail := `{"findingArn":"arn:aws:inspector2:eu-west-1:` + one + `:finding/1","awsAccountId":"` + one + `","title":"t","severity":"HIGH"}`
