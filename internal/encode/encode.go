@@ -87,6 +87,7 @@ type Compressor struct {
 	gzip  *flate.Writer
 	zstd  *zstd.Encoder
 	plain appender
+	whole []byte // zstd wants its segments in one piece
 }
 
 // NewCompressor returns a Compressor of a level between 1 (fast) and 9 (small); 0 stands for the kind's default.
@@ -121,23 +122,39 @@ func NewCompressor(kind Kind, level int) (*Compressor, error) {
 // Kind returns what the compressor makes.
 func (c *Compressor) Kind() Kind { return c.kind }
 
-// Segment compresses plain, which is whole lines, behind dst, whose bytes it keeps: Compressed is what was appended.
-func (c *Compressor) Segment(dst, plain []byte) Segment {
+// Segment compresses plain, which is whole lines in as many pieces as one likes, behind dst, whose bytes it keeps:
+// Compressed is what was appended. How plain is cut into pieces makes no difference to it.
+func (c *Compressor) Segment(dst []byte, plain ...[]byte) Segment {
 	start := len(dst)
-	s := Segment{Size: int64(len(plain))}
+	s := Segment{}
+	for _, piece := range plain {
+		s.Size += int64(len(piece))
+	}
 	switch c.kind {
 	case None:
-		dst = append(dst, plain...)
+		for _, piece := range plain {
+			dst = append(dst, piece...)
+		}
 	case Gzip:
 		c.plain.b = dst
 		c.gzip.Reset(&c.plain)
 		// Neither can fail: an appender takes everything.
-		_, _ = c.gzip.Write(plain)
+		for _, piece := range plain {
+			_, _ = c.gzip.Write(piece)
+			s.CRC = crc32.Update(s.CRC, crc32.IEEETable, piece)
+		}
 		_ = c.gzip.Flush()
 		dst, c.plain.b = c.plain.b, nil
-		s.CRC = crc32.ChecksumIEEE(plain)
 	case Zstd:
-		dst = c.zstd.EncodeAll(plain, dst)
+		if len(plain) == 1 {
+			dst = c.zstd.EncodeAll(plain[0], dst)
+			break
+		}
+		c.whole = c.whole[:0]
+		for _, piece := range plain {
+			c.whole = append(c.whole, piece...)
+		}
+		dst = c.zstd.EncodeAll(c.whole, dst)
 	}
 	s.Compressed = dst[start:]
 	return s

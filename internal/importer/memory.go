@@ -2,54 +2,84 @@ package importer
 
 import (
 	"fmt"
+	"math/bits"
 	"os"
 	"sync"
 
 	"example.org/catchment/internal/encode"
 )
 
-// sizes are the capacities of the buffers that lines wait in. Each is four times the one before: a buffer is half full
-// on the average and a byte is copied 1.3 times.
-var sizes = [...]int{8 << 10, 32 << 10, 128 << 10, segmentSize + 64<<10}
+// The blocks that lines wait in. Each is as large as all before it together, up to the largest: on the average a
+// quarter of them is empty, and no byte is copied twice.
+const (
+	leastBlock = 4 << 10
+	mostBlock  = 64 << 10
+	blockSizes = 5 // from leastBlock to mostBlock, doubling
+)
 
-// A bufferPool keeps buffers for their next use, so that memory stays at its peak use and not at twice that.
-type bufferPool struct {
-	mu   sync.Mutex
-	free [len(sizes)][][]byte // guarded by mu
+// lines are bytes that wait to be compressed.
+type lines struct {
+	blocks [][]byte
+	size   int // bytes in them
+	room   int // bytes that they take
 }
 
-// grow returns a buffer of at least need bytes with b's content, and takes b.
-func (p *bufferPool) grow(b []byte, need int) []byte {
-	for i, size := range sizes {
-		if size < need {
-			continue
+// appendLine adds a line and its newline, in blocks from the pool. It returns how much more memory is taken.
+func (l *lines) appendLine(pool *blockPool, line []byte) int {
+	before := l.room
+	l.append(pool, line)
+	l.append(pool, newline)
+	return l.room - before
+}
+
+var newline = []byte{'\n'}
+
+func (l *lines) append(pool *blockPool, b []byte) {
+	l.size += len(b)
+	for len(b) > 0 {
+		last := len(l.blocks) - 1
+		if last < 0 || len(l.blocks[last]) == cap(l.blocks[last]) {
+			block := pool.get(l.room)
+			l.room += cap(block)
+			l.blocks = append(l.blocks, block)
+			last++
 		}
-		p.mu.Lock()
-		var grown []byte
-		if n := len(p.free[i]); n > 0 {
-			grown = p.free[i][n-1]
-			p.free[i] = p.free[i][:n-1]
-		}
-		p.mu.Unlock()
-		if grown == nil {
-			grown = make([]byte, 0, size)
-		}
-		grown = append(grown[:0], b...)
-		p.put(b)
-		return grown
+		block := l.blocks[last]
+		n := min(len(b), cap(block)-len(block))
+		l.blocks[last] = append(block, b[:n]...)
+		b = b[n:]
 	}
-	return append(make([]byte, 0, need), b...) // one long line: not worth keeping
 }
 
-// put takes a buffer back.
-func (p *bufferPool) put(b []byte) {
-	for i, size := range sizes {
-		if cap(b) == size {
-			p.mu.Lock()
-			p.free[i] = append(p.free[i], b[:0])
-			p.mu.Unlock()
-			return
-		}
+// A blockPool keeps blocks for their next use, so that memory stays at its peak use and not at twice that.
+type blockPool struct {
+	mu   sync.Mutex
+	free [blockSizes][][]byte // guarded by mu; by size
+}
+
+// get returns an empty block of size bytes, within the bounds.
+func (p *blockPool) get(size int) []byte {
+	class, size := 0, min(max(size, leastBlock), mostBlock)
+	for leastBlock<<class < size {
+		class++
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.free[class]); n > 0 {
+		block := p.free[class][n-1]
+		p.free[class] = p.free[class][:n-1]
+		return block
+	}
+	return make([]byte, 0, leastBlock<<class)
+}
+
+// put takes blocks back.
+func (p *blockPool) put(blocks [][]byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, block := range blocks {
+		class := bits.Len(uint(cap(block)/leastBlock)) - 1 //nolint:gosec // a capacity
+		p.free[class] = append(p.free[class], block[:0])
 	}
 }
 

@@ -3,6 +3,7 @@ package importer
 import (
 	"context"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -25,7 +26,7 @@ const segmentSize = 512 << 10
 type partition struct {
 	prefix   string
 	stream   int32
-	lines    []byte   // that wait to be compressed
+	lines    lines    // that wait to be compressed
 	pieces   []*piece // that were handed to the compressors
 	waiting  atomic.Int32
 	ready    chan struct{} // closed when waiting is 0: the partition and all its pieces are closed
@@ -59,7 +60,7 @@ type output struct {
 	partitions map[partitionKey]*partition
 	pending    int // bytes that the lines' buffers take
 	number     int64
-	buffers    bufferPool
+	blocks     blockPool
 	spill      *spill
 	jobs       chan job // to the compressors
 	puts       chan *partition
@@ -71,7 +72,7 @@ type output struct {
 
 type job struct {
 	stream int32
-	lines  []byte
+	blocks [][]byte
 	piece  *piece
 	of     *partition
 }
@@ -125,13 +126,7 @@ func (out *output) add(r *record) error {
 		p.waiting.Store(1) // for the partition itself
 		out.partitions[key] = p
 	}
-	need := len(p.lines) + len(r.line) + 1
-	if cap(p.lines) < need {
-		before := cap(p.lines)
-		p.lines = out.buffers.grow(p.lines, need)
-		out.pending += cap(p.lines) - before
-	}
-	p.lines = encode.AppendLine(p.lines, r.line)
+	out.pending += p.lines.appendLine(&out.blocks, r.line)
 	p.plain += int64(len(r.line)) + 1
 	p.records++
 	if r.code == "" {
@@ -147,7 +142,7 @@ func (out *output) add(r *record) error {
 	case p.plain >= out.o.Outputs[p.stream].MaxBytes:
 		delete(out.partitions, key)
 		return out.close(p)
-	case len(p.lines) >= segmentSize:
+	case p.lines.size >= segmentSize:
 		return out.cut(p)
 	case out.pending > out.o.PendingBytes:
 		return out.cutLong()
@@ -167,13 +162,13 @@ func chain(name, next xxh3.Uint128) xxh3.Uint128 {
 
 // cut hands the waiting lines of a partition to the compressors.
 func (out *output) cut(p *partition) error {
-	if len(p.lines) == 0 {
+	if p.lines.size == 0 {
 		return nil
 	}
-	j := job{stream: p.stream, lines: p.lines, piece: new(piece), of: p}
+	j := job{stream: p.stream, blocks: p.lines.blocks, piece: new(piece), of: p}
 	p.waiting.Add(1)
-	out.pending -= cap(p.lines)
-	p.lines = nil
+	out.pending -= p.lines.room
+	p.lines = lines{}
 	p.pieces = append(p.pieces, j.piece)
 	select {
 	case out.jobs <- j:
@@ -183,12 +178,21 @@ func (out *output) cut(p *partition) error {
 	}
 }
 
-// cutLong makes room: it cuts all partitions whose lines are at least half as long as the mean. That frees half of
-// the memory or more, so that it is not needed again soon however many partitions there are.
+// cutLong makes room for a quarter of what may wait: it cuts the partitions with the most lines. The longer a segment,
+// the faster and the better it compresses; and to look through all partitions is not needed again soon, however many
+// there are.
 func (out *output) cutLong() error {
-	least := out.pending / (2 * len(out.partitions))
+	var room [bits.UintSize + 1]int // bytes taken by partitions of a size, by its bits
+	for _, p := range out.partitions {
+		room[bits.Len(uint(p.lines.size))] += p.lines.room //nolint:gosec // a length
+	}
+	least, freed := bits.UintSize, 0
+	for freed < out.o.PendingBytes/4 && least > 0 {
+		freed += room[least]
+		least--
+	}
 	for _, p := range out.partitions { // their order makes no difference to any of them
-		if cap(p.lines) >= least {
+		if bits.Len(uint(p.lines.size)) > least { //nolint:gosec // a length
 			if err := out.cut(p); err != nil {
 				return err
 			}
@@ -262,9 +266,9 @@ func (out *output) compress() error {
 			}
 			compressors[j.stream] = c
 		}
-		s := c.Segment(scratch[:0], j.lines)
+		s := c.Segment(scratch[:0], j.blocks...)
 		scratch = s.Compressed[:0]
-		out.buffers.put(j.lines)
+		out.blocks.put(j.blocks)
 		if err := out.spill.keep(j.piece, s); err != nil {
 			return err
 		}

@@ -156,14 +156,14 @@ func (out *output) compare(taken error, key string, object io.ReadSeeker) error 
 		return fmt.Errorf("%w; compare its lines: %w", taken, err)
 	}
 	defer there.Close()
-	old, err := lines(there)
+	old, err := digestOf(there)
 	if err != nil {
 		return fmt.Errorf("%w; compare its lines: %w", taken, err)
 	}
 	if _, err := object.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("rewind %s: %w", key, err)
 	}
-	ours, err := lines(object)
+	ours, err := digestOf(object)
 	if err != nil {
 		return fmt.Errorf("read our own lines of %s: %w", key, err)
 	}
@@ -173,8 +173,8 @@ func (out *output) compare(taken error, key string, object io.ReadSeeker) error 
 	return nil
 }
 
-// lines is a digest of an object's lines.
-func lines(r io.Reader) ([sha256.Size]byte, error) {
+// digestOf is a digest of an object's lines.
+func digestOf(r io.Reader) ([sha256.Size]byte, error) {
 	plain, err := document.Open(r)
 	if err != nil {
 		return [sha256.Size]byte{}, err
