@@ -52,7 +52,10 @@ func (h Hasher) Digest(scope string, eventID, record []byte) Digest {
 	return Digest(xxh3.Hash128Seed(record, seed).Bytes())
 }
 
-const blockSize = 1 << 12 // digests that the ring takes memory for at a time
+const (
+	blockSize  = 1 << 12 // digests that the ring takes memory for at a time
+	leastSlots = 1 << 10 // of the index
+)
 
 // A Window is the set of digests. It is not safe for concurrent use.
 type Window struct {
@@ -84,11 +87,7 @@ func NewWindow(o Options) *Window {
 	if o.Count == 0 {
 		return w
 	}
-	slots := uint32(1)
-	for int(slots) < 2*o.Count {
-		slots *= 2
-	}
-	w.index, w.mask = make([]uint32, slots), slots-1
+	w.index, w.mask = make([]uint32, leastSlots), leastSlots-1
 	w.blocks = make([]*block, (o.Count+blockSize-1)/blockSize)
 	return w
 }
@@ -113,6 +112,9 @@ func (w *Window) Add(d Digest, now time.Time) {
 	for w.live < w.next && (w.Len() == w.o.Count || w.old(w.place(w.live), now)) {
 		w.drop()
 	}
+	if 2*(w.Len()+1) > len(w.index) {
+		w.grow()
+	}
 	place := w.place(w.next)
 	slot, _ := w.find(d)
 	w.index[slot] = place + 1
@@ -124,6 +126,18 @@ func (w *Window) Add(d Digest, now time.Time) {
 	b.digests[place%blockSize] = d
 	b.seconds[place%blockSize] = uint32(max(0, now.Unix())) //nolint:gosec // good until 2106
 	w.next++
+}
+
+// grow doubles the index: half of it stays empty. It starts small, as most windows stay.
+func (w *Window) grow() {
+	slots := uint32(2 * len(w.index)) //nolint:gosec // at most 2^31
+	w.index, w.mask = make([]uint32, slots), slots-1
+	for number := w.live; number < w.next; number++ { // of a digest that was added again, the later place stays
+		place := w.place(number)
+		d, _ := w.at(place)
+		slot, _ := w.find(d)
+		w.index[slot] = place + 1
+	}
 }
 
 func (w *Window) place(number uint64) uint32 {

@@ -20,7 +20,7 @@ import (
 
 // segmentSize is the most that one segment of an object holds, in bytes of lines. A longer one would compress hardly
 // better.
-const segmentSize = 512 << 10
+const segmentSize = 256 << 10
 
 // A partition is an object in the making.
 type partition struct {
