@@ -53,9 +53,13 @@ func (l *lines) append(pool *blockPool, b []byte) {
 
 // A blockPool keeps blocks for their next use, so that memory stays at its peak use and not at twice that.
 type blockPool struct {
-	mu   sync.Mutex
-	free [blockSizes][][]byte // guarded by mu; by size
+	mu    sync.Mutex
+	free  [blockSizes][][]byte // guarded by mu, as are all below; by size
+	slabs [][]byte
+	rest  []byte // of the last slab: what no block has been made of
 }
+
+const slabSize = 4 << 20
 
 // get returns an empty block of size bytes, within the bounds.
 func (p *blockPool) get(size int) []byte {
@@ -63,6 +67,7 @@ func (p *blockPool) get(size int) []byte {
 	for leastBlock<<class < size {
 		class++
 	}
+	size = leastBlock << class
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if n := len(p.free[class]); n > 0 {
@@ -70,7 +75,24 @@ func (p *blockPool) get(size int) []byte {
 		p.free[class] = p.free[class][:n-1]
 		return block
 	}
-	return make([]byte, 0, leastBlock<<class)
+	if len(p.rest) < size { // what is left of a slab is smaller than a block; it stays unused
+		slab := newSlab(slabSize)
+		if slab == nil {
+			return make([]byte, 0, size)
+		}
+		p.slabs, p.rest = append(p.slabs, slab), slab
+	}
+	block := p.rest[:0:size]
+	p.rest = p.rest[size:]
+	return block
+}
+
+// close gives the memory back. No block is in use any more.
+func (p *blockPool) close() {
+	for _, slab := range p.slabs {
+		freeSlab(slab)
+	}
+	p.slabs, p.rest, p.free = nil, nil, [blockSizes][][]byte{}
 }
 
 // put takes blocks back.
