@@ -24,7 +24,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"post": func(ts *testscript.TestScript, neg bool, args []string) {
 		var where listening
 		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &where))
-		answer, err := http.Post(where.Events[0], "application/json", bytes.NewReader([]byte(ts.ReadFile(args[1])))) //nolint:noctx // a script has no context
+		answer, err := http.Post(where.Events[0], "application/json", bytes.NewReader([]byte(ts.ReadFile(args[1]))))
 		ts.Check(err)
 		defer answer.Body.Close()
 		_, err = io.Copy(ts.Stdout(), answer.Body)
