@@ -154,7 +154,7 @@ func Run(ctx context.Context, inputs []Input, options Options) (Counts, error) {
 		return Counts{}, err
 	}
 	defer out.spill.close()
-	defer out.blocks.close() // all goroutines have ended then
+	defer out.blocks.close()                    // all goroutines have ended then
 	chunks := make(chan *chunk, o.Workers)      // to whichever worker is free
 	ordered := make(chan *chunk, 2*o.Workers+2) // to the sequence; its length bounds what is in flight
 	group.Go(func() error {
