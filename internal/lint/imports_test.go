@@ -20,7 +20,7 @@ var may = map[string]string{
 	"internal/batch":             "",
 	"internal/config":            "",
 	"internal/disk":              "",
-	"internal/duplicate":         "",
+	"internal/duplicate":         "internal/disk",
 	"internal/encode":            "",
 	"internal/lint":              "",
 	"internal/scan":              "",
