@@ -141,7 +141,7 @@ func (f *Fields) View(v *View, doc *scan.Document, start, end, pos int32) {
 		if s < 0 || v.hits[s] != 0 || h.Pos != pos {
 			continue // h.Pos: an element of an array where one value is expected
 		}
-		v.hits[s] = int32(i) + 1
+		v.hits[s] = int32(i) + 1 //nolint:gosec // an index into the hits
 	}
 	v.Format = v.format()
 }

@@ -100,7 +100,7 @@ func (p *blockPool) put(blocks [][]byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, block := range blocks {
-		class := bits.Len(uint(cap(block)/leastBlock)) - 1 //nolint:gosec // a capacity
+		class := bits.Len(uint(cap(block)/leastBlock)) - 1
 		p.free[class] = append(p.free[class], block[:0])
 	}
 }

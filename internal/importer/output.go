@@ -184,7 +184,7 @@ func (out *output) cut(p *partition) error {
 func (out *output) cutLong() error {
 	var room [bits.UintSize + 1]int // bytes taken by partitions of a size, by its bits
 	for _, p := range out.partitions {
-		room[bits.Len(uint(p.lines.size))] += p.lines.room //nolint:gosec // a length
+		room[bits.Len(uint(p.lines.size))] += p.lines.room
 	}
 	least, freed := bits.UintSize, 0
 	for freed < out.o.PendingBytes/4 && least > 0 {
@@ -192,7 +192,7 @@ func (out *output) cutLong() error {
 		least--
 	}
 	for _, p := range out.partitions { // their order makes no difference to any of them
-		if bits.Len(uint(p.lines.size)) > least { //nolint:gosec // a length
+		if bits.Len(uint(p.lines.size)) > least {
 			if err := out.cut(p); err != nil {
 				return err
 			}
