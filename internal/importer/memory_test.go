@@ -94,3 +94,25 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("the heap took %d MiB, over %d", peak>>20, limit>>20)
 	}
 }
+
+// BenchmarkPartitions imports the same number of bytes into more and more partitions.
+func BenchmarkPartitions(b *testing.B) {
+	p, err := pipeline.Compile([]pipeline.Stream{pipeline.DefaultStream()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, partitions := range []int{1, 100, 10_000, 100_000} {
+		b.Run(strconv.Itoa(partitions), func(b *testing.B) {
+			in := findings{200_000, partitions}
+			for b.Loop() {
+				counts, err := Run(b.Context(), []Input{in}, Options{
+					Pipeline: p, Store: new(discard), Outputs: []Output{{Compression: encode.Gzip, MaxBytes: 64 << 20}},
+				})
+				if err != nil || counts.Stored != int64(in.records) {
+					b.Fatal(counts, err)
+				}
+				b.SetBytes(counts.InputBytes)
+			}
+		})
+	}
+}
