@@ -1,7 +1,9 @@
 package config
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"path"
@@ -72,13 +74,16 @@ func parseS3(s string) (Location, error) {
 	if err != nil {
 		return Location{}, fmt.Errorf("read parameters: %w", err)
 	}
-	for name, values := range query {
-		if len(values) > 1 {
-			return Location{}, fmt.Errorf("parameter %s is given twice", name)
+	var faults []string
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if values := query[name]; len(values) > 1 {
+			faults = append(faults, fmt.Sprintf("parameter %s is given twice", name))
+		} else if err := l.set(name, values[0]); err != nil {
+			faults = append(faults, err.Error())
 		}
-		if err := l.set(name, values[0]); err != nil {
-			return Location{}, err
-		}
+	}
+	if len(faults) > 0 {
+		return Location{}, errors.New(strings.Join(faults, "; "))
 	}
 	return l, nil
 }
