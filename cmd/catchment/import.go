@@ -156,7 +156,9 @@ func importSettings(spec *config.Spec) (importer.Options, error) {
 		}
 	}
 	o.Location = func(stream int) *time.Location { return zones[stream] }
-	o.Window = spec.Duplicates.Count
+	if o.Window = spec.Duplicates.Count; o.Window == 0 {
+		o.Window = -1 // the spec wants none
+	}
 	var seed [8]byte
 	_, _ = rand.Read(seed[:]) // it never fails
 	o.Seed = binary.LittleEndian.Uint64(seed[:])

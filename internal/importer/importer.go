@@ -56,7 +56,7 @@ type Options struct {
 	Group        store.Grouper                   // puts several objects together into Store; nil: each is put by itself
 	Existing     store.Getter                    // reads objects back whose name is taken; nil: a taken name is an error
 	MaxDocument  int                             // bytes; 0: document.DefaultMaxDocument
-	Window       int                             // how many records duplicates are recognised among; 0: DefaultWindow
+	Window       int                             // how many records duplicates are recognised among; 0: DefaultWindow, less: none
 	Seed         uint64                          // of the hash by which duplicates are recognised; unpredictable, so that nobody can make two findings look the same
 	Workers      int                             // goroutines that route and as many that compress; 0: one a processor
 	Puts         int                             // objects that are put at the same time; 0: 16
@@ -126,7 +126,9 @@ func (o Options) withDefaults() Options {
 		}
 	}
 	set(&o.MaxDocument, document.DefaultMaxDocument)
-	set(&o.Window, DefaultWindow)
+	if o.Window == 0 {
+		o.Window = DefaultWindow
+	}
 	set(&o.Workers, runtime.GOMAXPROCS(0))
 	set(&o.Puts, 16)
 	set(&o.PendingBytes, 144<<20)
