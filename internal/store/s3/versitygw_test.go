@@ -44,8 +44,9 @@ func TestStoreOnVersitygw(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) store.Store {
 				t.Helper()
-				o.Bucket = create(t, false)
-				return s3.Open(cfg, o)
+				own := o // the suite's tests run side by side
+				own.Bucket = create(t, false)
+				return s3.Open(cfg, own)
 			})
 		})
 	}
