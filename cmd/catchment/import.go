@@ -120,7 +120,7 @@ func runImport(ctx context.Context, o importOptions, in io.Reader, out, errOut i
 	show := newProgress(errOut, o.quiet, total)
 	settings.Store = store.Retry(to, store.RetryPolicy{GiveUp: 10 * time.Minute, Events: store.Events{
 		Delayed: func(err error, _ int, in time.Duration) {
-			show.say("catchment: the bucket does not take objects, trying again in %v: %v", in.Round(time.Second), err)
+			show.say("catchment: the bucket does not take objects, trying again in %v: %v", in.Round(100*time.Millisecond), err)
 		},
 		Recovered: func(after time.Duration) {
 			show.say("catchment: the bucket takes objects again, after %v", after.Round(time.Second))
