@@ -60,7 +60,7 @@ type Options struct {
 	Seed         uint64                          // of the hash by which duplicates are recognised; unpredictable, so that nobody can make two findings look the same
 	Workers      int                             // goroutines that route and as many that compress; 0: one a processor
 	Puts         int                             // objects that are put at the same time; 0: 16
-	PendingBytes int                             // of lines that wait uncompressed; 0: 144 MiB
+	PendingBytes int                             // of lines that wait uncompressed; 0: 96 MiB
 	MemoryBytes  int                             // of compressed segments that wait in memory; 0: 32 MiB. More go to a temporary file
 	Partitions   int                             // that are open at the same time; 0: 131,072. The longest untouched are put when there are more
 	TempDir      string                          // for the temporary file; empty: the system's
@@ -131,7 +131,7 @@ func (o Options) withDefaults() Options {
 	}
 	set(&o.Workers, runtime.GOMAXPROCS(0))
 	set(&o.Puts, 16)
-	set(&o.PendingBytes, 144<<20)
+	set(&o.PendingBytes, 96<<20)
 	set(&o.MemoryBytes, 32<<20)
 	set(&o.Partitions, 1<<17)
 	set(&o.chunk, chunkSize)

@@ -12,9 +12,9 @@ import (
 // The blocks that lines wait in. Each is as large as all before it together, up to the largest: on the average a
 // quarter of them is empty, and no byte is copied twice.
 const (
-	leastBlock = 4 << 10
+	leastBlock = 512
 	mostBlock  = 64 << 10
-	blockSizes = 5 // from leastBlock to mostBlock, doubling
+	blockSizes = 8 // from leastBlock to mostBlock, doubling
 )
 
 // lines are bytes that wait to be compressed.
