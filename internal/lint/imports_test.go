@@ -42,12 +42,30 @@ var may = map[string]string{
 	"internal/store/storetest":   "internal/store",
 	"internal/importer": "internal/batch internal/document internal/duplicate internal/encode internal/pipeline " +
 		"internal/prefix internal/store",
+	"internal/lab/cloud":         "",
+	"internal/lab/wire":          "internal/lab/cloud",
+	"internal/lab/labtest":       "internal/lab/cloud internal/lab/wire",
+	"internal/lab/account":       "internal/lab/cloud internal/lab/wire",
+	"internal/lab/iam":           "internal/lab/cloud internal/lab/wire",
+	"internal/lab/inspector":     "internal/lab/cloud internal/lab/wire",
+	"internal/lab/inspector2":    "internal/lab/cloud internal/lab/wire",
+	"internal/lab/organizations": "internal/lab/cloud internal/lab/wire",
+	"internal/lab/s3":            "internal/lab/cloud internal/lab/wire",
+	"internal/lab/securityhub":   "internal/lab/cloud internal/lab/wire",
+	"internal/lab/sns":           "internal/lab/cloud internal/lab/wire",
+	"internal/lab/sqs":           "internal/lab/cloud internal/lab/wire",
+	"internal/lab/lambda":        "internal/lab/cloud internal/lab/wire",
+	"internal/lab/events":        "internal/lab/cloud internal/lab/wire internal/pattern internal/scan",
+	"internal/lab/firehose":      "internal/lab/cloud internal/lab/wire internal/document internal/encode internal/prefix internal/scan",
+	"internal/lab/population":    "internal/lab/cloud internal/lab/inspector internal/lab/inspector2",
+	"internal/lab/sts":           "internal/lab/cloud internal/lab/wire",
+	"internal/lab/kms":           "internal/lab/cloud internal/lab/wire",
 	"internal/collector": "internal/batch internal/disk internal/document internal/duplicate internal/encode internal/journal " +
 		"internal/pipeline internal/prefix internal/source internal/store",
 }
 
 // sdk lists the packages that may import the AWS SDK outside of tests.
-var sdk = []string{"cmd/catchment", "internal/store/s3"}
+var sdk = []string{"cmd/catchment", "internal/store/s3", "internal/lab/labtest"}
 
 type goPackage struct {
 	ImportPath string

@@ -1,0 +1,82 @@
+// Package labtest serves parts of the lab to tests over loopback, for the official SDK to talk to.
+package labtest
+
+import (
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"example.org/catchment/internal/lab/cloud"
+	"example.org/catchment/internal/lab/wire"
+)
+
+// Two accounts that every test's cloud has, and a region.
+const (
+	Administrator = "111111111111"
+	Member        = "222222222222"
+	Region        = "ap-northeast-1"
+)
+
+// Start is when the clocks of tests start. They stand still until they are moved.
+var Start = time.Date(2026, 11, 22, 13, 14, 15, 0, time.UTC)
+
+// NewCloud makes a cloud with the two accounts.
+func NewCloud(t testing.TB, options ...func(*cloud.Options)) *cloud.Cloud {
+	t.Helper()
+	o := cloud.Options{Seed: 1, Start: Start}
+	for _, f := range options {
+		f(&o)
+	}
+	c := cloud.New(o)
+	for _, id := range []string{Administrator, Member} {
+		if err := c.Accounts.Add(cloud.Account{ID: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c
+}
+
+// A Server is services at an address.
+type Server struct {
+	URL   string
+	cloud *cloud.Cloud
+}
+
+// Serve serves services until the test ends.
+func Serve(t testing.TB, c *cloud.Cloud, services ...*wire.Service) *Server {
+	t.Helper()
+	server := httptest.NewServer(wire.NewServer(c, services...))
+	t.Cleanup(server.Close)
+	return &Server{server.URL, c}
+}
+
+// Config is what the SDK needs to call as an account's administrator in a region. It tries once.
+func (s *Server) Config(account, region string) aws.Config {
+	return s.As(s.cloud.Accounts.Credential(account), region)
+}
+
+// As is Config for other credentials.
+func (s *Server) As(c cloud.Credential, region string) aws.Config {
+	return aws.Config{
+		Region: region, BaseEndpoint: aws.String(s.URL),
+		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretKey, c.Token),
+		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
+	}
+}
+
+// Settle lets happen what is to happen now.
+func Settle(t testing.TB, c *cloud.Cloud) {
+	t.Helper()
+	Advance(t, c, 0)
+}
+
+// Advance moves the clock.
+func Advance(t testing.TB, c *cloud.Cloud, d time.Duration) {
+	t.Helper()
+	if err := c.Clock.Advance(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,294 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"example.org/catchment/internal/lab/cloud"
+)
+
+// maxBody is how much of a request is read: S3's largest single put is more, but a laptop's memory is less.
+const maxBody = 256 << 20
+
+// A Server answers for all services at one address.
+type Server struct {
+	cloud    *cloud.Cloud
+	services map[string]*Service // by signing name
+	routes   map[string][]route
+	rates    rates
+}
+
+// NewServer makes a server for services.
+func NewServer(c *cloud.Cloud, services ...*Service) *Server {
+	s := &Server{cloud: c, services: make(map[string]*Service), routes: make(map[string][]route), rates: rates{buckets: make(map[bucketKey]*bucket)}}
+	for _, service := range services {
+		s.services[service.Name] = service
+		s.routes[service.Name] = compileRoutes(service)
+	}
+	return s
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &Call{Cloud: s.cloud, HTTP: r, RequestID: s.cloud.UUID("request")}
+	w.Header().Set("X-Amzn-Requestid", c.RequestID)
+	w.Header().Set("X-Amz-Request-Id", c.RequestID)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		s.fail(w, c, nil, StatusErrorf(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the body is longer than %d bytes", maxBody))
+		return
+	}
+	c.Body = body
+	sign, signed := readSignature(r)
+	if signed {
+		c.Service, c.Region = sign.service, sign.region
+	} else {
+		c.Service = s.guess(r)
+	}
+	c.Partition = s.cloud.Partition
+	service := s.services[c.Service]
+	if service == nil {
+		s.unknownService(w, c, signed)
+		return
+	}
+	op, known := s.choose(service, c)
+	if fault := s.admit(service, c, op, sign, signed); fault != nil {
+		s.fail(w, c, service, fault)
+		return
+	}
+	if service.Own != nil && c.Protocol == Own {
+		s.serveOwn(r.Context(), w, c, service)
+		return
+	}
+	if !known {
+		s.fail(w, c, service, unknownOperation(service, c))
+		return
+	}
+	out, err := op.Do(r.Context(), c)
+	if err != nil {
+		s.fail(w, c, service, asError(err))
+		return
+	}
+	s.answer(w, c, service, out)
+}
+
+// guess finds the service of a request that is not signed: STS's AssumeRoleWith… and SNS's links have to work.
+func (s *Server) guess(r *http.Request) string {
+	if target, _, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok {
+		for name, service := range s.services {
+			if service.Target == target {
+				return name
+			}
+		}
+	}
+	action := r.URL.Query().Get("Action")
+	if action == "" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		return ""
+	}
+	for name, service := range s.services {
+		if op, ok := service.Operations[action]; ok && op.Open && slices.Contains(service.Protocols, Query) {
+			return name
+		}
+	}
+	return "s3" // a page, or an object that everybody may read
+}
+
+// choose finds the operation that a request asks for, and sets what follows from it in c.
+func (s *Server) choose(service *Service, c *Call) (Operation, bool) {
+	r := c.HTTP
+	speaks := func(p Protocol) bool { return slices.Contains(service.Protocols, p) }
+	if target, name, ok := strings.Cut(r.Header.Get("X-Amz-Target"), "."); ok && (speaks(JSON10) || speaks(JSON11)) {
+		c.Protocol = JSON11
+		if !speaks(JSON11) || speaks(JSON10) && strings.Contains(r.Header.Get("Content-Type"), "1.0") {
+			c.Protocol = JSON10
+		}
+		c.Operation = name
+		op, known := service.Operations[name]
+		return op, known && target == service.Target
+	}
+	if speaks(Query) {
+		c.Protocol = Query
+		form := r.URL.Query()
+		if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+			if posted, err := url.ParseQuery(string(c.Body)); err == nil {
+				for k, v := range posted {
+					form[k] = v
+				}
+			}
+		}
+		r.Form = form
+		c.Operation = form.Get("Action")
+		op, known := service.Operations[c.Operation]
+		return op, known
+	}
+	if speaks(RESTJSON) {
+		c.Protocol = RESTJSON
+		for _, rt := range s.routes[service.Name] {
+			if path, ok := rt.match(r); ok {
+				c.Operation, c.Path = rt.name, path
+				return service.Operations[rt.name], true
+			}
+		}
+		return Operation{}, false
+	}
+	c.Protocol = Own
+	if service.Pick != nil {
+		c.Operation = service.Pick(r)
+	}
+	return Operation{Self: true}, true
+}
+
+// admit checks who asks, and whether the call goes wrong: everything that comes before the operation itself.
+func (s *Server) admit(service *Service, c *Call, op Operation, sign signature, signed bool) *Error {
+	anonymous := !signed && (op.Open || c.Protocol == Own)
+	if !signed && !anonymous {
+		return StatusErrorf(http.StatusForbidden, "MissingAuthenticationToken", "Missing Authentication Token")
+	}
+	if signed {
+		if err := s.identify(c, service, sign); err != nil {
+			return err
+		}
+	}
+	t := s.cloud.Faults.At(cloud.Occasion{Service: service.Name, Action: c.Operation, Place: c.Place})
+	switch {
+	case t.Down:
+		return StatusErrorf(http.StatusServiceUnavailable, "ServiceUnavailable", "%s in %s is not available", service.Name, c.Region)
+	case t.Throttle:
+		return throttled(service, c)
+	case t.Deny:
+		return denied(&cloud.DeniedError{Who: c.Who.ARN, Action: s.action(service, c, op), Resource: "*", Reason: " (a fault of the lab)"})
+	}
+	rate := op.Rate
+	if rate.PerSecond == 0 {
+		rate = service.Rate
+	}
+	if s.cloud.Quotas && !s.rates.take(bucketKey{c.Place, service.Name, c.Operation}, rate, s.cloud.Clock.Now()) {
+		return throttled(service, c)
+	}
+	if op.Do == nil || op.Self || anonymous {
+		return nil
+	}
+	resource := "*"
+	if op.Resource != nil {
+		resource = op.Resource(c)
+	}
+	if err := s.cloud.Authorize(cloud.Access{Who: c.Who, Action: s.action(service, c, op), Resource: resource}); err != nil {
+		return denied(err)
+	}
+	return nil
+}
+
+func (s *Server) action(service *Service, c *Call, op Operation) string {
+	if op.Action != "" {
+		return op.Action
+	}
+	prefix := service.Prefix
+	if prefix == "" {
+		prefix = service.Name
+	}
+	return prefix + ":" + c.Operation
+}
+
+// identify finds out who signed, and whether the region is theirs to use.
+func (s *Server) identify(c *Call, service *Service, sign signature) *Error {
+	credential, ok := s.cloud.Accounts.FindKey(sign.key)
+	invalid := StatusErrorf(http.StatusForbidden, "UnrecognizedClientException", "The security token included in the request is invalid.")
+	if service.Name == "s3" {
+		invalid = StatusErrorf(http.StatusForbidden, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
+	} else if c.Protocol == Query {
+		invalid.Code = "InvalidClientTokenId"
+	}
+	if !ok {
+		return invalid
+	}
+	if !sign.verify(c.HTTP, c.Body, credential) {
+		code := "InvalidSignatureException"
+		if service.Name == "s3" || c.Protocol == Query {
+			code = "SignatureDoesNotMatch"
+		}
+		return StatusErrorf(http.StatusForbidden, code, "The request signature we calculated does not match the signature you provided. "+
+			"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
+	}
+	c.Who, c.Account = credential.Who, credential.Who.Account
+	if service.Global {
+		c.Region = cloud.HomeRegion(s.cloud.Partition)
+	} else if !s.cloud.Accounts.Enabled(c.Account, c.Region) {
+		return invalid // what AWS answers in a region that the account has not enabled
+	}
+	return nil
+}
+
+func throttled(service *Service, c *Call) *Error {
+	if service.Throttled != nil {
+		e := *service.Throttled
+		return &e
+	}
+	status := http.StatusBadRequest
+	if c.Protocol == RESTJSON {
+		status = http.StatusTooManyRequests
+	}
+	code := "ThrottlingException"
+	if c.Protocol == Query {
+		code = "Throttling"
+	}
+	return StatusErrorf(status, code, "Rate exceeded")
+}
+
+func unknownOperation(service *Service, c *Call) *Error {
+	switch c.Protocol {
+	case RESTJSON:
+		return StatusErrorf(http.StatusForbidden, "MissingAuthenticationToken", "the lab's %s has no operation at %s %s", service.Name, c.HTTP.Method, c.HTTP.URL.Path)
+	case Query:
+		return Errorf("InvalidAction", "The action %s is not valid for this endpoint.", c.Operation)
+	default:
+		return Errorf("UnknownOperationException", "the lab's %s has no operation %q", service.Name, c.Operation)
+	}
+}
+
+func (s *Server) unknownService(w http.ResponseWriter, c *Call, signed bool) {
+	c.Protocol = JSON11
+	if !signed {
+		s.fail(w, c, nil, StatusErrorf(http.StatusForbidden, "MissingAuthenticationToken", "Missing Authentication Token"))
+		return
+	}
+	s.fail(w, c, nil, Errorf("UnknownOperationException", "the lab has no service %q", c.Service))
+}
+
+// asError turns what an operation returned into an answer.
+func asError(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	if d, ok := errors.AsType[*cloud.DeniedError](err); ok {
+		return denied(d)
+	}
+	return StatusErrorf(http.StatusInternalServerError, "InternalFailure", "%v", err)
+}
+
+func (s *Server) serveOwn(ctx context.Context, w http.ResponseWriter, c *Call, service *Service) {
+	watch := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+	service.Own(ctx, c, watch)
+	s.remember(c, watch.status, watch.Header().Get("X-Lab-Error"), "")
+}
+
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (s *Server) remember(c *Call, status int, code, message string) {
+	s.cloud.Calls.Add(cloud.CallRecord{
+		Time: s.cloud.Clock.Now(), Account: c.Account, Region: c.Region, Service: c.Service, Operation: c.Operation,
+		Who: c.Who.ARN, Status: status, Error: code, Message: message,
+	})
+}
