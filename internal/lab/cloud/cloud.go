@@ -12,6 +12,7 @@
 package cloud
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -48,7 +49,11 @@ type Cloud struct {
 	// Access decides who may do what. nil: everybody everything. It is set before the first request and not changed.
 	Access Authorizer
 
+	// API asks the lab's own services, as somebody. The wire server sets it before the first request.
+	API API
+
 	mu    sync.Mutex
+	url   string            // guarded by mu
 	count map[string]uint64 // guarded by mu: how many ids of a kind were given
 }
 
@@ -66,6 +71,27 @@ func New(o Options) *Cloud {
 	c.Calls = &Calls{}
 	c.Receivers = &Receivers{cloud: c, by: make(map[string]Receiver)}
 	return c
+}
+
+// An API answers calls of one service to another that AWS makes over the public API: with the caller's permissions.
+type API interface {
+	// Call asks for an operation of a service, by its signing name, with a JSON body. Its errors are those that a client
+	// would see.
+	Call(ctx context.Context, who Identity, at Place, service, operation string, body []byte) ([]byte, error)
+}
+
+// SetURL says at which address the lab is served: http://127.0.0.1:4599.
+func (c *Cloud) SetURL(url string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.url = url
+}
+
+// URL is the address that the lab is served at, without a slash at the end; empty before it is.
+func (c *Cloud) URL() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.url
 }
 
 // Chance gives 32 bytes that follow from the seed, from kind and from how often this kind was asked for.

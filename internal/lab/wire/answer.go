@@ -27,8 +27,11 @@ func (s *Server) answer(w http.ResponseWriter, c *Call, service *Service, out an
 		s.fail(w, c, service, StatusErrorf(http.StatusInternalServerError, "InternalFailure", "encode the answer: %v", err))
 		return
 	}
-	s.remember(c, http.StatusOK, "", "")
-	w.WriteHeader(http.StatusOK)
+	if c.Status == 0 {
+		c.Status = http.StatusOK
+	}
+	s.remember(c, c.Status, "", "")
+	w.WriteHeader(c.Status)
 	_, _ = w.Write(body) // the client is gone
 }
 

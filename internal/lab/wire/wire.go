@@ -32,6 +32,7 @@ type Call struct {
 	Path      map[string]string // labels of a REST path, unescaped
 	RequestID string
 	Protocol  Protocol // that the request came in
+	Status    int      // of an answer that is no error; 0: 200
 
 	header http.Header // of the answer
 }
