@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -37,6 +38,7 @@ type Accounts struct {
 	temporary  map[string]Credential // by access key id
 	management string
 	orgID      string
+	watchers   []func(accountID string)
 }
 
 func newAccounts(c *Cloud) *Accounts {
@@ -120,6 +122,23 @@ func (a *Accounts) Organization() (id, management string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.orgID, a.management
+}
+
+// Watch has f called, as a task, for each account that joins the organisation from now on. Services call it in New.
+func (a *Accounts) Watch(f func(accountID string)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.watchers = append(a.watchers, f)
+}
+
+// Joined says that an account has joined the organisation. The service Organizations calls it.
+func (a *Accounts) Joined(accountID string) {
+	a.mu.Lock()
+	watchers := slices.Clone(a.watchers)
+	a.mu.Unlock()
+	for _, f := range watchers {
+		a.cloud.Clock.Go(func(context.Context) { f(accountID) })
+	}
 }
 
 // Place is an account in a region of this cloud.

@@ -18,6 +18,7 @@ type Delivery struct {
 	From       string // principal of the service that delivers: events.amazonaws.com
 	Account    string // in which it does; aws:SourceAccount
 	Role       string // ARN of the role that it acts in; empty: the target's own policy has to let the service in
+	As         string // ARN of the root of an account of AWS's own that delivers in the service's place (Inspector Classic to SNS)
 	ExternalID string // told when the role is assumed; sts:ExternalId
 	Action     string // permission that it takes: sqs:SendMessage
 	Target     string // ARN; for S3 of the object
@@ -78,6 +79,19 @@ func (r *Receivers) Register(service string, receiver Receiver) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.by[service] = receiver
+}
+
+// Resource tells about the resource that an ARN names; an error that is ErrNoResource where there is none, or no such service.
+func (r *Receivers) Resource(arn string) (Resource, error) {
+	parsed, err := ParseARN(arn)
+	if err != nil {
+		return Resource{}, fmt.Errorf("%w: %w", ErrNoResource, err)
+	}
+	receiver := r.find(parsed.Service)
+	if receiver == nil {
+		return Resource{}, fmt.Errorf("%s: %w", arn, ErrNoResource)
+	}
+	return receiver.Resource(arn)
 }
 
 func (r *Receivers) find(service string) Receiver {
@@ -175,6 +189,13 @@ func (c *Cloud) permit(d *Delivery, receiver Receiver) error {
 		conditions["sts:ExternalId"] = d.ExternalID
 	}
 	who := Identity{Kind: Service, ARN: d.From, Account: d.Account}
+	if d.As != "" {
+		arn, err := ParseARN(d.As)
+		if err != nil {
+			return &DeliveryError{CodeNoPermissions, err, false}
+		}
+		who = Identity{Kind: User, ARN: d.As, Account: arn.Account}
+	}
 	if d.Role != "" && c.Access != nil {
 		if who, err = c.Access.Assume(who, d.Role, "lab", conditions); err != nil {
 			return &DeliveryError{CodeNoPermissions, err, false}
