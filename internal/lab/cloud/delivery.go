@@ -43,6 +43,9 @@ type Resource struct {
 	Owner  string // account
 	Policy []byte // its policy, JSON; nil: none
 	Key    string // ARN of the KMS key that it is encrypted with; empty: none
+
+	Context    map[string]string // condition keys of the service for the action: s3:x-amz-server-side-encryption …
+	KeyContext map[string]string // condition keys for the use of Key: kms:ViaService …
 }
 
 // ErrNoResource says that an ARN names nothing.
@@ -180,7 +183,7 @@ func (c *Cloud) deliver(ctx context.Context, d *Delivery, arn ARN, t Trouble) ([
 
 // permit asks whether the target exists, and lets the delivery in.
 func (c *Cloud) permit(d *Delivery, receiver Receiver) error {
-	resource, err := receiver.Resource(d.Target)
+	resource, err := resourceFor(receiver, d)
 	if err != nil {
 		return &DeliveryError{CodeNoResource, fmt.Errorf("%s: %w", d.Target, err), false}
 	}
@@ -201,9 +204,12 @@ func (c *Cloud) permit(d *Delivery, receiver Receiver) error {
 			return &DeliveryError{CodeNoPermissions, err, false}
 		}
 	}
-	err = c.Authorize(Access{Who: who, Action: d.Action, Resource: d.Target, Owner: resource.Owner, Policy: resource.Policy, Context: conditions})
+	err = c.Authorize(Access{
+		Who: who, Action: d.Action, Resource: d.Target, Owner: resource.Owner, Policy: resource.Policy,
+		Context: join(conditions, resource.Context),
+	})
 	if err == nil && resource.Key != "" {
-		err = c.permitKey(who, resource.Key, "kms:GenerateDataKey", conditions)
+		err = c.permitKey(who, resource.Key, "kms:GenerateDataKey", join(conditions, resource.KeyContext))
 	}
 	if err != nil {
 		return &DeliveryError{CodeNoPermissions, err, false}

@@ -73,10 +73,10 @@ func (w *xmlWriter) element(name string, v reflect.Value, m member, depth int) e
 	}
 	w.b.WriteString("<" + name + ">")
 	var err error
-	switch t.Kind() {
-	case reflect.Slice:
+	switch {
+	case t.Kind() == reflect.Slice:
 		err = w.list(m.item, v, depth)
-	case reflect.Map:
+	case t.Kind() == reflect.Map:
 		err = w.pairs("entry", v, m, depth)
 	default:
 		err = w.fields(v, depth)
@@ -191,7 +191,9 @@ func s3ErrorXML(c *Call, e *Error) []byte {
 	escapeXML(&b, e.Message)
 	b.WriteString("</Message><Resource>")
 	escapeXML(&b, c.HTTP.URL.Path)
-	b.WriteString("</Resource><RequestId>" + c.RequestID + "</RequestId></Error>")
+	b.WriteString("</Resource><RequestId>" + c.RequestID + "</RequestId>")
+	s3Fields(&b, e)
+	b.WriteString("</Error>")
 	return b.Bytes()
 }
 
