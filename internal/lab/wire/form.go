@@ -204,25 +204,25 @@ func readScalar(text string, v reflect.Value, path string) error {
 		v.SetBytes(plain)
 		return nil
 	}
-	switch v.Kind() {
-	case reflect.String:
+	switch {
+	case v.Kind() == reflect.String:
 		v.SetString(text)
-	case reflect.Bool:
+	case v.Kind() == reflect.Bool:
 		var b bool
 		b, err = strconv.ParseBool(text)
 		v.SetBool(b)
 		expected = "true or false"
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+	case v.CanInt():
 		var n int64
 		n, err = strconv.ParseInt(text, 10, v.Type().Bits())
 		v.SetInt(n)
 		expected = "an integer of " + strconv.Itoa(v.Type().Bits()) + " bits"
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+	case v.CanUint():
 		var n uint64
 		n, err = strconv.ParseUint(text, 10, v.Type().Bits())
 		v.SetUint(n)
 		expected = "an integer that is not negative"
-	case reflect.Float32, reflect.Float64:
+	case v.CanFloat():
 		var f float64
 		f, err = strconv.ParseFloat(text, 64)
 		v.SetFloat(f)

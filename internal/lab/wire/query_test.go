@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/xml"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -27,25 +28,24 @@ type common struct {
 // everything has each form that the tag can ask for; SQS's and SNS's are among them.
 type everything struct {
 	common
-	Name     string `json:"RoleName"`
-	Max      int32  `json:"MaxItems,omitzero"`
-	Big      uint64 `json:",omitzero"`
-	Ratio    float64
-	On       *bool
-	When     Epoch `json:",omitzero"`
-	Data     []byte
-	Inner    *pair
-	Tags     []pair
-	Names    []string
-	Ids      []string             `json:"AttributeNames,omitempty" query:"AttributeName,flat"`
-	Entries  []pair               `query:"Entry,flat"`
-	Items    []string             `query:",item=Item"`
-	Plain    map[string]string    `json:",omitempty"`
-	Attr     map[string]string    `json:"Attributes" query:"Attribute,flat,key=Name,value=Value"`
-	Message  map[string]attribute `query:"MessageAttributes,key=Name,value=Value"`
-	Secret   string               `query:"-"`
-	Hidden   string               `json:"-"`
-	internal int
+	Name    string `json:"RoleName"`
+	Max     int32  `json:"MaxItems,omitzero"`
+	Big     uint64 `json:",omitzero"`
+	Ratio   float64
+	On      *bool
+	When    Epoch `json:",omitzero"`
+	Data    []byte
+	Inner   *pair
+	Tags    []pair
+	Names   []string
+	Ids     []string             `json:"AttributeNames,omitempty" query:"AttributeName,flat"`
+	Entries []pair               `query:"Entry,flat"`
+	Items   []string             `query:",item=Item"`
+	Plain   map[string]string    `json:",omitempty"`
+	Attr    map[string]string    `json:"Attributes" query:"Attribute,flat,key=Name,value=Value"`
+	Message map[string]attribute `query:"MessageAttributes,key=Name,value=Value"`
+	Secret  string               `query:"-"`
+	Hidden  string               `json:"-"`
 }
 
 // whole is filled in by wholeForm.
@@ -67,7 +67,7 @@ const wholeForm = `NextToken=t&RoleName=r&MaxItems=7&Big=9223372036854775808&Rat
 	`&Plain.entry.1.key=p&Plain.entry.1.value=q&Attribute.1.Name=DelaySeconds&Attribute.1.Value=5&Attribute.2.Name=Policy` +
 	`&Attribute.2.Value=%7B%7D&MessageAttributes.entry.1.Name=m&MessageAttributes.entry.1.Value.DataType=String` +
 	`&MessageAttributes.entry.1.Value.StringValue=s&MessageAttributes.entry.1.Value.StringListValue.1=1` +
-	`&MessageAttributes.entry.1.Value.StringListValue.2=2&Action=Try&Version=2010&Secret=no&Hidden=no&internal=3&Unknown.deep.1=x`
+	`&MessageAttributes.entry.1.Value.StringListValue.2=2&Action=Try&Version=2010&Secret=no&Hidden=no&Unknown.deep.1=x`
 
 func decode(t *testing.T, form string, in any) error {
 	t.Helper()
@@ -155,7 +155,7 @@ func TestAFormThatIsWrongIsRefusedAndCostsWhatItIsLong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := decode(t, form, new(everything))
-			e, ok := err.(*Error)
+			e, ok := errors.AsType[*Error](err)
 			if !ok || e.Code != "MalformedInput" {
 				t.Errorf("got %v", err)
 			}

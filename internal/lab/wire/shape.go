@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,12 +116,7 @@ func isScalar(t reflect.Type) bool {
 	case typeEpoch, typeTime, typeJSON, typeBytes:
 		return true
 	}
-	switch t.Kind() {
-	case reflect.Struct, reflect.Slice, reflect.Map, reflect.Pointer:
-		return false
-	default:
-		return true
-	}
+	return !slices.Contains([]reflect.Kind{reflect.Struct, reflect.Slice, reflect.Map, reflect.Pointer}, t.Kind())
 }
 
 // errType says that the lab's author used a type that the Query protocol does not know.
