@@ -24,8 +24,8 @@ const (
 var Start = time.Date(2026, 11, 22, 13, 14, 15, 0, time.UTC)
 
 // NewCloud makes a cloud with the two accounts.
-func NewCloud(t testing.TB, options ...func(*cloud.Options)) *cloud.Cloud {
-	t.Helper()
+func NewCloud(tb testing.TB, options ...func(*cloud.Options)) *cloud.Cloud {
+	tb.Helper()
 	o := cloud.Options{Seed: 1, Start: Start}
 	for _, f := range options {
 		f(&o)
@@ -33,7 +33,7 @@ func NewCloud(t testing.TB, options ...func(*cloud.Options)) *cloud.Cloud {
 	c := cloud.New(o)
 	for _, id := range []string{Administrator, Member} {
 		if err := c.Accounts.Add(cloud.Account{ID: id}); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return c
@@ -46,10 +46,10 @@ type Server struct {
 }
 
 // Serve serves services until the test ends.
-func Serve(t testing.TB, c *cloud.Cloud, services ...*wire.Service) *Server {
-	t.Helper()
+func Serve(tb testing.TB, c *cloud.Cloud, services ...*wire.Service) *Server {
+	tb.Helper()
 	server := httptest.NewServer(wire.NewServer(c, services...))
-	t.Cleanup(server.Close)
+	tb.Cleanup(server.Close)
 	return &Server{server.URL, c}
 }
 
@@ -68,15 +68,15 @@ func (s *Server) As(c cloud.Credential, region string) aws.Config {
 }
 
 // Settle lets happen what is to happen now.
-func Settle(t testing.TB, c *cloud.Cloud) {
-	t.Helper()
-	Advance(t, c, 0)
+func Settle(tb testing.TB, c *cloud.Cloud) {
+	tb.Helper()
+	Advance(tb, c, 0)
 }
 
 // Advance moves the clock.
-func Advance(t testing.TB, c *cloud.Cloud, d time.Duration) {
-	t.Helper()
-	if err := c.Clock.Advance(t.Context(), d); err != nil {
-		t.Fatal(err)
+func Advance(tb testing.TB, c *cloud.Cloud, d time.Duration) {
+	tb.Helper()
+	if err := c.Clock.Advance(tb.Context(), d); err != nil {
+		tb.Fatal(err)
 	}
 }

@@ -35,9 +35,15 @@ func (s *Server) answer(w http.ResponseWriter, c *Call, service *Service, out an
 	_, _ = w.Write(body) // the client is gone
 }
 
+// Raw is an answer that goes out as it is, in the JSON protocols.
+type Raw []byte
+
 func encodeJSON(out any, empty string) ([]byte, error) {
-	if out == nil {
+	switch out := out.(type) {
+	case nil:
 		return []byte(empty), nil
+	case Raw:
+		return out, nil
 	}
 	return json.Marshal(out, json.FormatNilSliceAsNull(false))
 }
