@@ -101,7 +101,7 @@ type configuration struct {
 	MemorySize       int
 	LastModified     string
 	Version          string
-	RevisionId       string
+	RevisionID       string                `json:"RevisionId"`
 	Environment      *environmentVariables `json:",omitempty"`
 	DeadLetterConfig *deadLetterConfig     `json:",omitempty"`
 	Architectures    []string
