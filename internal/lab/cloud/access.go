@@ -20,6 +20,8 @@ type Identity struct {
 	Role    string // ARN of the role of a session
 	ID      string // unique id, as GetCallerIdentity shows it
 	Policy  []byte // session policy of a session, JSON; nil: none
+
+	SourceIdentity string // that was set when a role was first assumed; empty: none
 }
 
 // An Access is something that somebody wants to do.

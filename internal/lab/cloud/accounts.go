@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 )
 
 // An Account is one AWS account. Its place in an organisation is kept by the service Organizations.
@@ -27,6 +28,7 @@ type Credential struct {
 	SecretKey   string
 	Token       string // of temporary credentials
 	Who         Identity
+	Expires     time.Time // lab time; zero: never
 }
 
 // Accounts are the accounts of the cloud with their access keys.
@@ -164,16 +166,29 @@ func (a *Accounts) Credential(account string) Credential {
 	}
 }
 
-// Issue makes temporary credentials for somebody. STS calls it, and Lambda for the roles of its functions.
-func (a *Accounts) Issue(who Identity) Credential {
+// Issue makes temporary credentials for somebody that do not expire, for what runs in the lab itself: Lambda's functions.
+func (a *Accounts) Issue(who Identity) Credential { return a.IssueUntil(who, time.Time{}) }
+
+// Beyond manyCredentials, those that expired longer than forgetExpired ago are forgotten.
+const (
+	manyCredentials = 10_000
+	forgetExpired   = 24 * time.Hour
+)
+
+// IssueUntil makes temporary credentials for somebody that hold until a time of the lab's clock, as STS does.
+func (a *Accounts) IssueUntil(who Identity, expires time.Time) Credential {
 	b := a.cloud.Chance("credential")
 	c := Credential{
 		AccessKeyID: "ASIA" + strings.ToUpper(a.cloud.Hex("access key", 16)),
 		SecretKey:   base64.StdEncoding.EncodeToString(b[:])[:40],
-		Token:       "lab/" + a.cloud.Hex("session token", 64), Who: who,
+		Token:       "lab/" + a.cloud.Hex("session token", 64), Who: who, Expires: expires,
 	}
+	forget := a.cloud.Clock.Now().Add(-forgetExpired)
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if len(a.temporary) >= manyCredentials {
+		maps.DeleteFunc(a.temporary, func(_ string, old Credential) bool { return !old.Expires.IsZero() && old.Expires.Before(forget) })
+	}
 	a.temporary[c.AccessKeyID] = c
 	return c
 }

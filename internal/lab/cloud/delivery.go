@@ -45,7 +45,9 @@ type Resource struct {
 	Key    string // ARN of the KMS key that it is encrypted with; empty: none
 
 	Context    map[string]string // condition keys of the service for the action: s3:x-amz-server-side-encryption …
-	KeyContext map[string]string // condition keys for the use of Key: kms:ViaService …
+	KeyContext map[string]string // condition keys for the use of Key beside kms:ViaService: kms:EncryptionContext:aws:s3:arn …
+
+	ARN string // its own, where the target was another name of it: a key's where an alias was asked for; empty: the target
 }
 
 // ErrNoResource says that an ARN names nothing.
@@ -209,12 +211,32 @@ func (c *Cloud) permit(d *Delivery, receiver Receiver) error {
 		Context: join(conditions, resource.Context),
 	})
 	if err == nil && resource.Key != "" {
-		err = c.permitKey(who, resource.Key, "kms:GenerateDataKey", join(conditions, resource.KeyContext))
+		err = c.permitKeyVia(who, d.Target, resource, conditions)
 	}
 	if err != nil {
 		return &DeliveryError{CodeNoPermissions, err, false}
 	}
 	return nil
+}
+
+// permitKeyVia asks whether somebody may use the key of a target through the target's service. Queues and topics read
+// their key again, as they may have cached what it made.
+func (c *Cloud) permitKeyVia(who Identity, target string, resource Resource, conditions map[string]string) error {
+	key, err := ParseARN(resource.Key)
+	if err != nil {
+		return err
+	}
+	to, err := ParseARN(target)
+	if err != nil {
+		return err
+	}
+	via := map[string]string{"kms:ViaService": to.Service + "." + key.Region + "." + DNSSuffix(key.Partition)}
+	conditions = join(join(conditions, via), resource.KeyContext)
+	err = c.permitKey(who, resource.Key, "kms:GenerateDataKey", conditions)
+	if err == nil && (to.Service == "sqs" || to.Service == "sns") {
+		err = c.permitKey(who, resource.Key, "kms:Decrypt", conditions)
+	}
+	return err
 }
 
 // permitKey asks whether somebody may use a key.
@@ -226,6 +248,9 @@ func (c *Cloud) permitKey(who Identity, key, action string, conditions map[strin
 	resource, err := keys.Resource(key)
 	if err != nil {
 		return fmt.Errorf("key %s: %w", key, err)
+	}
+	if resource.ARN != "" {
+		key = resource.ARN
 	}
 	return c.Authorize(Access{Who: who, Action: action, Resource: key, Owner: resource.Owner, Policy: resource.Policy, Context: conditions})
 }
