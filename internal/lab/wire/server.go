@@ -216,7 +216,7 @@ func (s *Server) permit(service *Service, c *Call, op Operation) *Error {
 	if op.Resource != nil {
 		resource = op.Resource(c)
 	}
-	if err := s.cloud.Authorize(cloud.Access{Who: c.Who, Action: s.action(service, c, op), Resource: resource}); err != nil {
+	if err := s.cloud.Authorize(cloud.Access{Who: c.Who, Action: s.action(service, c, op), Resource: resource, Context: c.Conditions()}); err != nil {
 		return denied(err)
 	}
 	return nil
@@ -253,6 +253,9 @@ func (s *Server) identify(c *Call, service *Service, sign signature) *Error {
 		return StatusErrorf(http.StatusForbidden, code, "The request signature we calculated does not match the signature you provided. "+
 			"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.")
 	}
+	if !credential.Expires.IsZero() && !s.cloud.Clock.Now().Before(credential.Expires) {
+		return expired(service, c)
+	}
 	c.Who, c.Account = credential.Who, credential.Who.Account
 	if service.Global {
 		c.Region = cloud.HomeRegion(s.cloud.Partition)
@@ -260,6 +263,16 @@ func (s *Server) identify(c *Call, service *Service, sign signature) *Error {
 		return invalid // what AWS answers in a region that the account has not enabled
 	}
 	return nil
+}
+
+func expired(service *Service, c *Call) *Error {
+	switch {
+	case service.Name == "s3":
+		return Errorf("ExpiredToken", "The provided token has expired.")
+	case c.Protocol == Query:
+		return StatusErrorf(http.StatusForbidden, "ExpiredToken", "The security token included in the request is expired")
+	}
+	return StatusErrorf(http.StatusForbidden, "ExpiredTokenException", "The security token included in the request is expired")
 }
 
 func throttled(service *Service, c *Call) *Error {

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 
 	"github.com/go-json-experiment/json"
@@ -49,11 +50,21 @@ func (c *Call) Header() http.Header {
 // returns nil or an AccessDenied error in the service's shape. Services whose resources have policies use it, and mark
 // the operation as Self.
 func (c *Call) Authorize(action, resource, owner string, policy []byte) error {
-	err := c.Cloud.Authorize(cloud.Access{Who: c.Who, Action: action, Resource: resource, Owner: owner, Policy: policy})
+	err := c.Cloud.Authorize(cloud.Access{Who: c.Who, Action: action, Resource: resource, Owner: owner, Policy: policy, Context: c.Conditions()})
 	if err != nil {
 		return denied(err)
 	}
 	return nil
+}
+
+// Conditions are the condition keys that follow from the request: aws:RequestedRegion, and aws:SourceIp where it came
+// over HTTP. The map is the caller's.
+func (c *Call) Conditions() map[string]string {
+	out := map[string]string{"aws:RequestedRegion": c.Region}
+	if ip, _, err := net.SplitHostPort(c.HTTP.RemoteAddr); err == nil {
+		out["aws:SourceIp"] = ip
+	}
+	return out
 }
 
 // An Operation is what a service can be asked for.
