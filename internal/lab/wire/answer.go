@@ -81,7 +81,11 @@ func (s *Server) fail(w http.ResponseWriter, c *Call, service *Service, e *Error
 		if e.QueryCode != "" {
 			w.Header().Set("X-Amzn-Query-Error", e.QueryCode+";Sender")
 		}
-		body = errorJSON(e, map[string]any{"__type": e.Code, "message": e.Message})
+		kind := e.Code
+		if service != nil && service.Shapes != "" {
+			kind = service.Shapes + "#" + kind
+		}
+		body = errorJSON(e, map[string]any{"__type": kind, "message": e.Message})
 	}
 	s.remember(c, status, e.Code, e.Message)
 	w.WriteHeader(status)

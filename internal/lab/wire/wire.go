@@ -110,6 +110,7 @@ type Service struct {
 	Target    string     // before the dot in X-Amz-Target, for JSON10 and JSON11
 	Version   string     // of the API, for Query
 	Namespace string     // of the XML, for Query
+	Shapes    string     // before the # in __type of a JSON error: com.amazonaws.sqs; empty: neither is there
 	Global    bool       // one for the whole partition; any region in the signature reaches it
 
 	Operations map[string]Operation
