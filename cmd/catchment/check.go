@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"example.org/catchment/internal/assembly"
 	"example.org/catchment/internal/batch"
 	"example.org/catchment/internal/config"
 	"example.org/catchment/internal/document"
@@ -248,7 +249,7 @@ func describe(spec *config.Spec, o *pipeline.Outcome) checkRecord {
 		at = at.In(zone)
 	}
 	extension := ""
-	if kind, err := compressionOf(s); err == nil { // a word that the spec's check knows
+	if kind, err := assembly.Compression(s); err == nil { // a word that the spec's check knows
 		extension = kind.Extension()
 	}
 	r.Prefix = prefix.Finish(o.Prefix, id)

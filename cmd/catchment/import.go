@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"example.org/catchment/internal/assembly"
 	"example.org/catchment/internal/config"
 	"example.org/catchment/internal/importer"
 	"example.org/catchment/internal/source/files"
@@ -116,7 +117,7 @@ func runImport(ctx context.Context, o importOptions, in io.Reader, out, errOut i
 	if err != nil {
 		return err
 	}
-	defer to.close() //nolint:errcheck // every object was synced by its Put
+	defer to.Close() //nolint:errcheck // every object was synced by its Put
 	show := newProgress(errOut, o.quiet, total)
 	settings.Store = store.Retry(to, store.RetryPolicy{GiveUp: 10 * time.Minute, Events: store.Events{
 		Delayed: func(err error, _ int, in time.Duration) {
@@ -134,7 +135,7 @@ func runImport(ctx context.Context, o importOptions, in io.Reader, out, errOut i
 	defer debug.SetGCPercent(debug.SetGCPercent(30))
 	counts, err := importer.Run(ctx, inputs, settings)
 	show.done()
-	return reportImport(counts, err, o.output, to.name, out, errOut)
+	return reportImport(counts, err, o.output, to.Name, out, errOut)
 }
 
 // importSettings turns the spec into the importer's options.
@@ -146,7 +147,7 @@ func importSettings(spec *config.Spec) (importer.Options, error) {
 	}
 	zones := make([]*time.Location, len(spec.Streams))
 	for i, s := range spec.Streams {
-		kind, err := compressionOf(s)
+		kind, err := assembly.Compression(s)
 		if err != nil {
 			return o, usageError(err)
 		}

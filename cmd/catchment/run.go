@@ -142,8 +142,8 @@ func runRun(ctx context.Context, o runOptions, in io.Reader, errOut io.Writer) e
 	if err != nil {
 		return err
 	}
-	defer to.close() //nolint:errcheck // every object was synced by its Put
-	e.bucket = to.name
+	defer to.Close() //nolint:errcheck // every object was synced by its Put
+	e.bucket = to.Name
 	settings.Store = e.retrying(to)
 	if e.collector, err = collector.Open(settings); err != nil {
 		return explainLocked(err)

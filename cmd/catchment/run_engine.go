@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"example.org/catchment/internal/assembly"
 	"example.org/catchment/internal/batch"
 	"example.org/catchment/internal/collector"
 	"example.org/catchment/internal/config"
@@ -90,13 +91,13 @@ func (e *engine) settings() (collector.Options, error) {
 		Events:     e.events(),
 	}
 	for _, s := range spec.Streams {
-		kind, err := compressionOf(s)
+		kind, err := assembly.Compression(s)
 		if err != nil {
 			return o, usageError(err)
 		}
-		zone, err := time.LoadLocation(s.TimeZone)
+		zone, err := assembly.Location(s)
 		if err != nil {
-			return o, usageError(fmt.Errorf("time zone: %w", err))
+			return o, inputError(err)
 		}
 		o.Streams = append(o.Streams, collector.Stream{
 			Name: s.Name, Version: s.Version, Compression: kind, Level: s.Level, Location: zone,

@@ -30,6 +30,14 @@ import (
 	"example.org/catchment/internal/scan"
 )
 
+// A RefusedError is why a document is broken in the words of the source that it came from.
+type RefusedError struct {
+	Code   string // from a bounded set: it may label a metric
+	Reason string
+}
+
+func (e *RefusedError) Error() string { return e.Reason }
+
 // A Document is one JSON object of a stream, or what was given up as broken.
 type Document struct {
 	Bytes  []byte // the document, without the white space around it; valid until the next one is read

@@ -185,6 +185,9 @@ func (p *Pipeline) Streams() []Stream {
 	return out
 }
 
+// KeyNames are the names of a stream's partition keys, in the order of Outcome.Values.
+func (p *Pipeline) KeyNames(stream int) []string { return p.streams[stream].prefix.Keys() }
+
 // An Arrival is how a document came.
 type Arrival struct {
 	Time   time.Time // zero: it did not arrive, it was imported
@@ -212,4 +215,5 @@ type Outcome struct {
 	Code    string        // for Rejected: the reason, from a bounded set
 	EventID []byte        // the event's id; may be empty
 	Finding *finding.View // of Stored; nil where there is none
+	Values  [][]byte      // of Stored: of the partition keys, in the order of KeyNames
 }

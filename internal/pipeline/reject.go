@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
@@ -10,14 +9,15 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"example.org/catchment/internal/document"
 	"example.org/catchment/internal/scan"
 )
 
 // codeOf is the reason for a document that is broken.
 func codeOf(err error) string {
+	if refused, ok := errors.AsType[*document.RefusedError](err); ok {
+		return refused.Code
+	}
 	switch {
 	case errors.Is(err, document.ErrTooLong), errors.Is(err, document.ErrTooLongRest):
 		return "too-long"
@@ -70,16 +70,8 @@ func (r *Router) reject(stream int, code, message string, raw []byte) {
 	if r.arrival.Origin != "" {
 		message = fmt.Sprintf("%s: document at byte %d: %s", printable(r.arrival.Origin, maxOrigin), r.event.document.Offset, message)
 	}
-	ms := when.UnixMilli()
-	b := append(r.line[:0], `{"attemptsMade":1,"arrivalTimestamp":`...)
-	b = strconv.AppendInt(b, ms, 10)
-	b = append(b, `,"errorCode":"`+code+`","errorMessage":`...)
-	b, _ = jsontext.AppendQuote(b, message) // it fails for what is not UTF-8 only
-	b = append(b, `,"attemptEndingTimestamp":`...)
-	b = strconv.AppendInt(b, ms, 10)
-	b = append(b, `,"rawData":"`...)
-	b = base64.StdEncoding.AppendEncode(b, raw)
-	r.line = append(b, `"}`...)
+	record := document.ErrorRecord{Attempts: 1, Arrival: when, Code: code, Message: message, Ended: when, Raw: raw}
+	r.line = record.Append(r.line[:0])
 	r.outcome = Outcome{Kind: Rejected, Stream: stream, Prefix: r.intern(r.at), Line: r.line, Time: when, Code: code, EventID: r.event.id}
 	r.emit(&r.outcome)
 }

@@ -299,7 +299,7 @@ func (r *Router) place(stream int, el *element, line, refused []byte) {
 		r.line = scan.AppendCompact(r.line[:0], line)
 		line = r.line
 	}
-	r.outcome = Outcome{Kind: Stored, Stream: stream, Prefix: r.intern(r.at), Line: line, Time: when, EventID: r.event.id, Finding: &r.view}
+	r.outcome = Outcome{Kind: Stored, Stream: stream, Prefix: r.intern(r.at), Line: line, Time: when, EventID: r.event.id, Finding: &r.view, Values: values}
 	r.emit(&r.outcome)
 }
 
