@@ -177,7 +177,10 @@ func checkOutcomes(tb rapid.TB, p *pipeline.Pipeline, doc []byte, got []outcome)
 		return // a document that belongs to no stream
 	}
 	var elements struct{ Findings, findings []json.RawMessage }
-	if len(got) == 0 && (json.Unmarshal(doc, &elements) != nil || len(elements.Findings) > 0) {
+	// Nothing comes of a page without findings. Brackets that close nothing may follow it: they carry nothing.
+	page := bytes.TrimRight(doc, "]} \t\r\n")
+	page = doc[:min(len(page)+len("]}"), len(doc))]
+	if len(got) == 0 && (json.Unmarshal(doc, &elements) != nil && json.Unmarshal(page, &elements) != nil || len(elements.Findings) > 0) {
 		tb.Fatalf("%q: nothing came of it", doc)
 	}
 	for i, n := range count {
