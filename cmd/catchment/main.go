@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"example.org/catchment/internal/function"
 )
 
 func main() {
@@ -17,5 +19,11 @@ func mainStatus() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	if function.Invoked() && len(os.Args) == 1 {
+		// The program is its own Lambda function: the demo needs no second binary.
+		if err := function.Start(ctx); err != nil {
+			return reportError(ctx, err, os.Stderr)
+		}
+	}
 	return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 }
