@@ -1,7 +1,6 @@
 package sqs_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -335,11 +334,4 @@ func TestTags(t *testing.T) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
-}
-
-func withTimeout(t *testing.T, d time.Duration) context.Context {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	t.Cleanup(cancel)
-	return ctx
 }
