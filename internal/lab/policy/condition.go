@@ -31,7 +31,7 @@ type operator struct {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 func findOperator(name string) (operator, bool) {
 	compare := func(ok func(int) bool) func(int, bool) bool {
-		return func(c int, comparable bool) bool { return comparable && ok(c) }
+		return func(c int, known bool) bool { return known && ok(c) }
 	}
 	equal := compare(func(c int) bool { return c == 0 })
 	orders := map[string]func(int, bool) bool{

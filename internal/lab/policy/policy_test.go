@@ -30,7 +30,7 @@ func request(who policy.Principal, pairs ...string) *policy.Request {
 	return r
 }
 
-func parse(t testing.TB, kind policy.Kind, text string) *policy.Policy {
+func parse(t *testing.T, kind policy.Kind, text string) *policy.Policy {
 	t.Helper()
 	p, err := policy.Parse(kind, []byte(text))
 	if err != nil {
