@@ -56,7 +56,9 @@ func TestWhatAWSRefusesIsRefused(t *testing.T) {
 		"a description that is too long": {role(func(in *iam.CreateRoleInput) { in.Description = aws.String(strings.Repeat("a", 1001)) }), "ValidationError", "1000"},
 		"a boundary":                     {role(func(in *iam.CreateRoleInput) { in.PermissionsBoundary = aws.String("arn:aws:iam::aws:policy/X") }), "InvalidInput", "boundaries"},
 		"51 tags":                        {role(func(in *iam.CreateRoleInput) { in.Tags = many }), "LimitExceeded", "50"},
-		"a tag of AWS's":                 {role(func(in *iam.CreateRoleInput) { in.Tags = []types.Tag{{Key: aws.String("aws:x"), Value: aws.String("")}} }), "InvalidInput", "aws:"},
+		"a tag of AWS's": {role(func(in *iam.CreateRoleInput) {
+			in.Tags = []types.Tag{{Key: aws.String("aws:x"), Value: aws.String("")}}
+		}), "InvalidInput", "aws:"},
 		"trust that is no JSON":          {role(func(in *iam.CreateRoleInput) { in.AssumeRolePolicyDocument = aws.String("{") }), "MalformedPolicyDocument", "Syntax errors"},
 		"trust with a resource":          {role(func(in *iam.CreateRoleInput) { in.AssumeRolePolicyDocument = aws.String(mayPut) }), "MalformedPolicyDocument", "prohibited field Resource"},
 		"trust that is too long":         {role(func(in *iam.CreateRoleInput) { in.AssumeRolePolicyDocument = aws.String(long(2049, true)) }), "LimitExceeded", "ACLSizePerRole: 2048"},
