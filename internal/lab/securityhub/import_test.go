@@ -189,7 +189,7 @@ func pairs(n, size int) map[string]string {
 func TestAnImportIsRefusedWhole(t *testing.T) {
 	at := labtest.Start
 	many := func(n int, edits ...func(*types.AwsSecurityFinding)) []types.AwsSecurityFinding {
-		var out []types.AwsSecurityFinding
+		out := []types.AwsSecurityFinding{}
 		for i := range n {
 			out = append(out, own(admin, region, fmt.Sprint("f", i), at, edits...))
 		}
