@@ -79,6 +79,7 @@ func (b *batch) delimiter() []byte {
 		return b.plan.delimiter
 	case toErrors:
 		return []byte("\n")
+	case toFunction, toBackup:
 	}
 	return nil
 }

@@ -124,8 +124,10 @@ func readAnswer(answer []byte, records []record) ([]functionResult, *failure) {
 		case !known:
 			return nil, &failure{"Lambda.MissingRecordId", fmt.Sprintf("The function returned the record ID %.100q, which it did not receive.", r.RecordID)}
 		case results[i].RecordID != "":
-			return nil, &failure{"Lambda.DuplicatedRecordId",
-				"Multiple records were returned with the same record ID. Ensure that the Lambda function returns unique record IDs for each record."}
+			return nil, &failure{
+				"Lambda.DuplicatedRecordId",
+				"Multiple records were returned with the same record ID. Ensure that the Lambda function returns unique record IDs for each record.",
+			}
 		case r.Result != resultOk && r.Result != resultDropped && r.Result != resultFailed:
 			return nil, &failure{"Lambda.JsonProcessingException", fmt.Sprintf(
 				"There was an error parsing returned records from the Lambda function: result %.100q is not one of Ok, Dropped, ProcessingFailed.", r.Result)}
@@ -133,8 +135,9 @@ func readAnswer(answer []byte, records []record) ([]functionResult, *failure) {
 		results[i] = r
 	}
 	if len(read.Records) < len(records) {
-		return nil, &failure{"Lambda.MissingRecordId",
-			"One or more record Ids were not returned. Ensure that the Lambda function returns all received record Ids."}
+		return nil, &failure{
+			"Lambda.MissingRecordId", "One or more record Ids were not returned. Ensure that the Lambda function returns all received record Ids.",
+		}
 	}
 	return results, nil
 }

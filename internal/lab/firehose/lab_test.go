@@ -79,13 +79,13 @@ type lab struct {
 	lambda  *receiver
 }
 
-func newLab(t testing.TB, set firehose.Settings, options ...func(*cloud.Options)) *lab {
-	t.Helper()
-	c := labtest.NewCloud(t, options...)
-	l := &lab{t: t, cloud: c, service: firehose.NewWith(c, set), s3: &receiver{}, lambda: &receiver{}}
+func newLab(tb testing.TB, set firehose.Settings, options ...func(*cloud.Options)) *lab {
+	tb.Helper()
+	c := labtest.NewCloud(tb, options...)
+	l := &lab{t: tb, cloud: c, service: firehose.NewWith(c, set), s3: &receiver{}, lambda: &receiver{}}
 	c.Receivers.Register("s3", l.s3)
 	c.Receivers.Register("lambda", l.lambda)
-	l.client = sdk.NewFromConfig(labtest.Serve(t, c, l.service.Wire()).Config(labtest.Administrator, labtest.Region))
+	l.client = sdk.NewFromConfig(labtest.Serve(tb, c, l.service.Wire()).Config(labtest.Administrator, labtest.Region))
 	return l
 }
 
@@ -165,43 +165,43 @@ type errorRecord struct {
 	DataID            *string `json:"dataId"`
 }
 
-func errorRecords(t testing.TB, body string) []errorRecord {
-	t.Helper()
+func errorRecords(tb testing.TB, body string) []errorRecord {
+	tb.Helper()
 	var out []errorRecord
 	for line := range strings.Lines(body) {
 		d := json.NewDecoder(strings.NewReader(line))
 		d.DisallowUnknownFields()
 		var r errorRecord
 		if err := d.Decode(&r); err != nil {
-			t.Fatalf("error record %s: %v", line, err)
+			tb.Fatalf("error record %s: %v", line, err)
 		}
 		out = append(out, r)
 	}
 	return out
 }
 
-func gunzip(t testing.TB, s string) string {
-	t.Helper()
+func gunzip(tb testing.TB, s string) string {
+	tb.Helper()
 	r, err := gzip.NewReader(bytes.NewReader([]byte(s)))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	b, err := io.ReadAll(r)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(b)
 }
 
 // wantError fails unless an error has this code, and its message holds a text.
-func wantError(t testing.TB, err error, code, message string) {
-	t.Helper()
+func wantError(tb testing.TB, err error, code, message string) {
+	tb.Helper()
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		t.Fatalf("got %v, want %s", err, code)
+		tb.Fatalf("got %v, want %s", err, code)
 	}
 	if api.ErrorCode() != code || !strings.Contains(api.ErrorMessage(), message) {
-		t.Errorf("got %s: %s\nwant %s: …%s…", api.ErrorCode(), api.ErrorMessage(), code, message)
+		tb.Errorf("got %s: %s\nwant %s: …%s…", api.ErrorCode(), api.ErrorMessage(), code, message)
 	}
 }
 
