@@ -194,10 +194,10 @@ const (
 	maxValue = 256
 )
 
-// pairs checks attributes or tags: their number, keys and values. what is as in the codes: TAG, USER_ATTRIBUTE …
-func pairs(what string, list []Attribute, least, most int) error {
+// pairs checks attributes or tags: their number, keys and values. what is as in the codes: TAG or USER_ATTRIBUTE.
+func pairs(what string, list []Attribute, least int) error {
 	words := strings.ToLower(strings.ReplaceAll(what, "_", " "))
-	if err := count("INVALID_NUMBER_OF_"+what+"S", words+"s", len(list), least, most); err != nil {
+	if err := count("INVALID_NUMBER_OF_"+what+"S", words+"s", len(list), least, maxPairs); err != nil {
 		return err
 	}
 	seen := make(map[string]bool)

@@ -182,7 +182,7 @@ type failedItemsOutput struct {
 // addAttributesToFindings sets user attributes; one that is there is replaced. A finding with more than ten fails with
 // LIMIT_EXCEEDED and stays as it is.
 func (s *Service) addAttributesToFindings(_ context.Context, c *wire.Call, in *addAttributesInput) (*failedItemsOutput, error) {
-	if err := pairs("USER_ATTRIBUTE", in.Attributes, 0, maxPairs); err != nil {
+	if err := pairs("USER_ATTRIBUTE", in.Attributes, 0); err != nil {
 		return nil, err
 	}
 	return s.changeAttributes(c, in.FindingARNs, func(have []Attribute) []Attribute {

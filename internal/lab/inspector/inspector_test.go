@@ -116,7 +116,7 @@ func (l *lab) target(t *testing.T, name string) string {
 func (l *lab) template(t *testing.T, name string, packages ...string) string {
 	t.Helper()
 	out, err := l.CreateAssessmentTemplate(t.Context(), &inspector.CreateAssessmentTemplateInput{
-		AssessmentTargetArn: aws.String(l.target(t, name)), AssessmentTemplateName: aws.String(name), DurationInSeconds: aws.Int32(3600), RulesPackageArns: packages,
+		AssessmentTargetArn: aws.String(l.target(t, name)), AssessmentTemplateName: aws.String(name), DurationInSeconds: aws.Int32(3600), RulesPackageArns: append([]string{}, packages...),
 	})
 	if err != nil {
 		t.Fatal(err)

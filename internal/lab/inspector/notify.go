@@ -1,6 +1,7 @@
 package inspector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ var inspectorEvents = []string{eventStarted, eventCompleted, eventState, eventFi
 
 // A subscription has a topic told of an event of a template's runs.
 type subscription struct {
+	n            uint64
 	event, topic string
 	made         wire.Epoch
 }
@@ -180,7 +182,7 @@ func (s *Service) subscribeToEvent(_ context.Context, c *wire.Call, in *subscrib
 	if len(t.subscriptions) >= maxSubscriptions {
 		return nil, exceeded("EVENT_SUBSCRIPTION_LIMIT_EXCEEDED", "the assessment template has %d subscriptions", maxSubscriptions)
 	}
-	t.subscriptions = append(t.subscriptions, subscription{in.Event, in.TopicARN, s.now()})
+	t.subscriptions = append(t.subscriptions, subscription{s.number(), in.Event, in.TopicARN, s.now()})
 	return nil, nil
 }
 
@@ -243,12 +245,13 @@ func (s *Service) listEventSubscriptions(_ context.Context, c *wire.Call, in *li
 			i := slices.IndexFunc(all[first:], func(x topicSubscription) bool { return x.TopicARN == sub.topic })
 			if i < 0 {
 				i = len(all) - first
-				all = append(all, topicSubscription{n: t.n<<8 | uint64(i), ResourceARN: t.arn, TopicARN: sub.topic})
+				all = append(all, topicSubscription{n: sub.n, ResourceARN: t.arn, TopicARN: sub.topic})
 			}
 			x := &all[first+i]
 			x.EventSubscriptions = append(x.EventSubscriptions, eventSubscription{sub.event, sub.made})
 		}
 	}
+	slices.SortFunc(all, func(a, b topicSubscription) int { return cmp.Compare(a.n, b.n) })
 	list, next, err := page(c.Operation, in.paging, all, maxSubscriptions)
 	if err != nil {
 		return nil, err

@@ -41,7 +41,7 @@ type createResourceGroupOutput struct {
 }
 
 func (s *Service) createResourceGroup(_ context.Context, c *wire.Call, in *createResourceGroupInput) (*createResourceGroupOutput, error) {
-	if err := pairs("RESOURCE_GROUP_TAG", in.ResourceGroupTags, 1, maxPairs); err != nil {
+	if err := pairs("RESOURCE_GROUP_TAG", in.ResourceGroupTags, 1); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()

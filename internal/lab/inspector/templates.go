@@ -55,7 +55,7 @@ func (in *createAssessmentTemplateInput) check() error {
 	if err := count("INVALID_NUMBER_OF_RULES_PACKAGE_ARNS", "rules packages", len(in.RulesPackageARNs), 0, maxPackages); err != nil {
 		return err
 	}
-	return pairs("USER_ATTRIBUTE", in.UserAttributesForFindings, 0, maxPairs)
+	return pairs("USER_ATTRIBUTE", in.UserAttributesForFindings, 0)
 }
 
 func (s *Service) createAssessmentTemplate(
@@ -242,7 +242,7 @@ type setTagsForResourceInput struct {
 
 // setTagsForResource replaces all tags of a template; none takes them away.
 func (s *Service) setTagsForResource(_ context.Context, c *wire.Call, in *setTagsForResourceInput) (*nothing, error) {
-	if err := pairs("TAG", in.Tags, 0, maxPairs); err != nil {
+	if err := pairs("TAG", in.Tags, 0); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
