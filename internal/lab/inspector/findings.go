@@ -1,9 +1,11 @@
 package inspector
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -148,8 +150,24 @@ type describeFindingsInput struct {
 	Locale      string   `json:"locale"`
 }
 
+// A shownFinding is a finding on the wire, where a whole severity has a fraction too: 6.0.
+type shownFinding struct {
+	Finding
+	NumericSeverity score `json:"numericSeverity"`
+}
+
+type score float64
+
+func (s score) MarshalJSON() ([]byte, error) {
+	b := strconv.AppendFloat(nil, float64(s), 'f', -1, 64)
+	if !bytes.Contains(b, []byte(".")) {
+		b = append(b, ".0"...)
+	}
+	return b, nil
+}
+
 type describeFindingsOutput struct {
-	Findings    []Finding             `json:"findings"`
+	Findings    []shownFinding        `json:"findings"`
 	FailedItems map[string]failedItem `json:"failedItems"`
 }
 
@@ -165,7 +183,7 @@ func (s *Service) describeFindings(_ context.Context, c *wire.Call, in *describe
 	}
 	out := &describeFindingsOutput{FailedItems: failed}
 	for _, f := range found {
-		out.Findings = append(out.Findings, f.Finding)
+		out.Findings = append(out.Findings, shownFinding{f.Finding, score(f.NumericSeverity)})
 	}
 	return out, nil
 }

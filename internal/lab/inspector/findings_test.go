@@ -115,6 +115,21 @@ func (r recorder) Do(req *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
+func TestASeverityHasAFractionOnTheWire(t *testing.T) {
+	l := newLab(t)
+	l.service.SetAssessor(stub(7))
+	all := l.findings(t, l.finished(t, l.template(t, "web", cve)))
+	var got struct {
+		Findings []struct {
+			NumericSeverity json.RawMessage `json:"numericSeverity"`
+		} `json:"findings"`
+	}
+	l.wire(t, "DescribeFindings", map[string]any{"findingArns": all[6:7]}, &got)
+	if s := string(got.Findings[0].NumericSeverity); s != "6.0" {
+		t.Errorf("numericSeverity is %s on the wire, want 6.0 as in the article", s)
+	}
+}
+
 func TestARunIsShownAsInTheSDKsExample(t *testing.T) {
 	l := newLab(t)
 	arn := l.finished(t, l.template(t, "web", practices))
