@@ -91,7 +91,7 @@ func tooMany() error {
 
 // clip keeps what a request holds short in messages.
 func clip(s string) string {
-	const most = 200
+	const most = 500
 	if len(s) <= most {
 		return s
 	}

@@ -172,7 +172,7 @@ func (s *Service) giveUp(v *invocation, failure *cloud.DeliveryError, condition 
 		return
 	}
 	attributes := map[string]string{
-		"RULE_ARN": v.rule.arn, "TARGET_ARN": v.target.Arn, "ERROR_CODE": failure.Code, "ERROR_MESSAGE": failure.Err.Error(),
+		"RULE_ARN": v.rule.arn, "TARGET_ARN": v.target.Arn, "ERROR_CODE": failure.Code, "ERROR_MESSAGE": clip(failure.Err.Error()),
 		"RETRY_ATTEMPTS": strconv.Itoa(v.retries),
 	}
 	if condition != "" {

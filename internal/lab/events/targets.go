@@ -26,7 +26,7 @@ const (
 
 // A target is where a rule sends events, as PutTargets takes it. It does not change once it is a rule's.
 type target struct {
-	ID               string            `json:"Id"`
+	ID               string `json:"Id"`
 	Arn              string
 	RoleArn          string            `json:",omitzero"`
 	Input            *string           `json:",omitzero"`
