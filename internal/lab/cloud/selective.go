@@ -15,7 +15,7 @@ func resourceFor(receiver Receiver, d *Delivery) (Resource, error) {
 	return receiver.Resource(d.Target)
 }
 
-// PermitKeyWith is PermitKey with condition keys: kms:ViaService, kms:EncryptionContext:aws:s3:arn …
+// PermitKeyWith is PermitKey with condition keys: kms:ViaService, kms:EncryptionContext:aws:s3:arn.
 func (c *Cloud) PermitKeyWith(who Identity, key, action string, conditions map[string]string) error {
 	return c.permitKey(who, key, action, conditions)
 }

@@ -56,10 +56,6 @@ func (b *bucket) object(key string) *object {
 	return nil
 }
 
-func (b *bucket) place(partition string) cloud.Place {
-	return cloud.Place{Partition: partition, Account: b.owner, Region: b.region}
-}
-
 var (
 	goodName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 	badStart = []string{"xn--", "sthree-", "amzn-s3-demo-"}
@@ -282,7 +278,7 @@ func (s *Service) listBuckets(r *request) error {
 	}
 	prefix, region := r.query.Get("prefix"), r.query.Get("bucket-region")
 	p := newPage("ListAllMyBucketsResult")
-	p.owner("Owner", r.Account)
+	p.owner(r.Account)
 	p.open("Buckets")
 	s.mu.Lock()
 	n, last, more := 0, "", false

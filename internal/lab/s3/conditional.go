@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -91,30 +92,29 @@ func byteRange(header string, size int) (start, end int, ok bool, err error) {
 	unsatisfiable := wire.StatusErrorf(http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable")
 	unsatisfiable.Fields = map[string]any{"ActualObjectSize": strconv.Itoa(size), "RangeRequested": header}
 	unsatisfiable.Header = map[string]string{"Content-Range": "bytes */" + strconv.Itoa(size)}
-	if first == "" {
-		n, err := strconv.ParseUint(last, 10, 63)
-		switch {
-		case err != nil:
-			return 0, 0, false, nil
-		case n == 0 || size == 0:
-			return 0, 0, false, unsatisfiable
-		}
-		return size - int(min(n, uint64(size))), size, true, nil
-	}
-	from, err := strconv.ParseUint(first, 10, 63)
-	if err != nil {
-		return 0, 0, false, nil
-	}
-	to := uint64(size)
-	if last != "" {
-		through, err := strconv.ParseUint(last, 10, 63)
-		if err != nil || through < from {
-			return 0, 0, false, nil
-		}
-		to = min(through+1, to)
-	}
-	if from >= uint64(size) {
+	from, hasFirst := digits(first)
+	to, hasLast := digits(last)
+	switch {
+	case !hasFirst && first != "", !hasLast && last != "", !hasFirst && !hasLast, hasFirst && hasLast && to < from:
+		return 0, 0, false, nil // no range at all
+	case !hasFirst && (to == 0 || size == 0), hasFirst && from >= size:
 		return 0, 0, false, unsatisfiable
+	case !hasFirst:
+		return size - min(to, size), size, true, nil
+	case !hasLast:
+		return from, size, true, nil
 	}
-	return int(from), int(to), true, nil
+	return from, min(to, size-1) + 1, true, nil
+}
+
+// digits reads a number that is not negative; a very large one is the largest.
+func digits(s string) (int, bool) {
+	if s == "" || strings.Trim(s, "0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return math.MaxInt, true
+	}
+	return n, true
 }

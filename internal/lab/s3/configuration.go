@@ -171,7 +171,7 @@ func (r *request) checkACL(b *bucket) error {
 
 // writeACL writes that the owner may do everything: the lab has no other ACL.
 func (b *bucket) writeACL(p *page) {
-	p.owner("Owner", b.owner)
+	p.owner(b.owner)
 	p.open("AccessControlList")
 	p.open("Grant")
 	p.b.WriteString(`<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">`)

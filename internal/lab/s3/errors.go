@@ -106,11 +106,13 @@ func (p *page) some(name, value string) {
 func (p *page) number(name string, n int)       { p.text(name, strconv.Itoa(n)) }
 func (p *page) truth(name string, b bool)       { p.text(name, strconv.FormatBool(b)) }
 func (p *page) moment(name string, t time.Time) { p.text(name, wire.ISO(t)) }
-func (p *page) owner(name, account string) {
-	p.open(name)
+
+func (p *page) owner(account string) {
+	p.open("Owner")
 	p.text("ID", canonicalID(account))
-	p.close(name)
+	p.close("Owner")
 }
+
 func (r *request) answer(p *page, root string)    { r.answerStatus(http.StatusOK, p, root) }
 func (r *request) answerNothing(status int) error { r.w.WriteHeader(status); return nil }
 

@@ -185,7 +185,7 @@ func (s *Service) contents(l *listing, p *page, owner bool) (last string, more b
 		p.moment("LastModified", v.modified)
 		v.list(p)
 		if owner {
-			p.owner("Owner", l.bucket.owner)
+			p.owner(l.bucket.owner)
 		}
 		p.close("Contents")
 	}, func(g string) { groups = append(groups, g) })
@@ -298,6 +298,6 @@ func (p *page) version(l *listing, o *object, i int) {
 	if !v.marker {
 		v.list(p)
 	}
-	p.owner("Owner", l.bucket.owner)
+	p.owner(l.bucket.owner)
 	p.close(name)
 }

@@ -293,7 +293,7 @@ func (s *Service) listParts(r *request) error {
 	p.text("Bucket", b.name)
 	p.text("Key", r.key)
 	p.text("UploadId", u.id)
-	p.owner("Owner", b.owner)
+	p.owner(b.owner)
 	p.text("StorageClass", u.version.class)
 	p.number("PartNumberMarker", after)
 	if more && len(parts) > 0 {
@@ -382,7 +382,7 @@ func (l *listing) upload(p *page, u *upload) {
 	p.open("Upload")
 	p.text("Key", l.encode(u.key))
 	p.text("UploadId", u.id)
-	p.owner("Owner", l.bucket.owner)
+	p.owner(l.bucket.owner)
 	p.text("StorageClass", u.version.class)
 	p.moment("Initiated", u.started)
 	if u.algorithm != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"example.org/catchment/internal/lab/policy"
 	"example.org/catchment/internal/lab/wire"
 )
 
@@ -54,13 +55,13 @@ func (o *oneOrMore) UnmarshalJSON(b []byte) error {
 }
 
 // statements reads a policy; one statement may stand without a list.
-func statements(policy []byte) ([]statement, error) {
+func statements(text []byte) ([]statement, error) {
 	var doc struct {
 		Version   string
 		ID        string         `json:"Id"`
 		Statement jsontext.Value // a statement or a list of them
 	}
-	if err := json.Unmarshal(policy, &doc, json.RejectUnknownMembers(true)); err != nil {
+	if err := json.Unmarshal(text, &doc, json.RejectUnknownMembers(true)); err != nil {
 		return nil, err
 	}
 	if doc.Statement.Kind() == '{' {
@@ -76,14 +77,14 @@ func malformedPolicy(format string, args ...any) *wire.Error {
 }
 
 // checkPolicy refuses what S3 refuses in the policy of a bucket.
-func (s *Service) checkPolicy(bucketName string, policy []byte) error {
-	if len(policy) > maxPolicy {
+func (s *Service) checkPolicy(bucketName string, text []byte) error {
+	if len(text) > maxPolicy {
 		return badRequest("PolicyTooLarge", "Policy exceeds the maximum allowed document size.")
 	}
-	if len(policy) == 0 || policy[0] != '{' || !jsontext.Value(policy).IsValid() {
+	if len(text) == 0 || text[0] != '{' || !jsontext.Value(text).IsValid() {
 		return malformedPolicy("Policies must be valid JSON and the first byte must be '{'")
 	}
-	all, err := statements(policy)
+	all, err := statements(text)
 	if err != nil {
 		return malformedPolicy("This policy contains invalid Json")
 	}
@@ -116,6 +117,9 @@ func (s *Service) checkPolicy(bucketName string, policy []byte) error {
 			}
 		}
 	}
+	if _, err := policy.Parse(policy.Resource, text); err != nil {
+		return malformedPolicy("%v", err)
+	}
 	return nil
 }
 
@@ -129,11 +133,11 @@ var fixing = map[string]bool{
 }
 
 // isPublic tells whether a policy lets everybody in.
-func isPublic(policy []byte) bool {
-	if len(policy) == 0 {
+func isPublic(text []byte) bool {
+	if len(text) == 0 {
 		return false
 	}
-	all, err := statements(policy)
+	all, err := statements(text)
 	if err != nil {
 		return false
 	}
@@ -201,9 +205,9 @@ func allFixed(values []string) bool {
 }
 
 func (s *Service) getBucketPolicy(r *request) error {
-	var policy []byte
+	var text []byte
 	err := s.read(r, "GetBucketPolicy", func(b *bucket) error {
-		if policy = b.policy; policy == nil {
+		if text = b.policy; text == nil {
 			e := notFound("NoSuchBucketPolicy", "The bucket policy does not exist")
 			e.Fields = map[string]any{"BucketName": b.name}
 			return e
@@ -214,27 +218,27 @@ func (s *Service) getBucketPolicy(r *request) error {
 		return err
 	}
 	r.w.Header().Set("Content-Type", "application/json")
-	_, _ = r.w.Write(policy) // the client is gone
+	_, _ = r.w.Write(text) // the client is gone
 	return nil
 }
 
 func (s *Service) putBucketPolicy(r *request) error {
-	policy, _, err := r.payload()
+	text, _, err := r.payload()
 	if err != nil {
 		return err
 	}
-	if err := s.checkPolicy(r.bucketName, policy); err != nil {
+	if err := s.checkPolicy(r.bucketName, text); err != nil {
 		if _, missing := r.openBucket(nil, "PutBucketPolicy"); missing != nil {
 			return missing
 		}
 		return err
 	}
 	return s.change(r, "PutBucketPolicy", http.StatusNoContent, func(b *bucket) error {
-		if b.block != nil && b.block.BlockPublicPolicy && isPublic(policy) {
+		if b.block != nil && b.block.BlockPublicPolicy && isPublic(text) {
 			return accessDenied("User: %s is not authorized to perform: s3:PutBucketPolicy on resource: %q because public policies "+
 				"are prevented by the BlockPublicPolicy setting in S3 Block Public Access", r.Who.ARN, s.objectARN(b.name, ""))
 		}
-		b.policy = append([]byte(nil), policy...)
+		b.policy = append([]byte(nil), text...)
 		return nil
 	})
 }

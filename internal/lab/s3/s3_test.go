@@ -26,7 +26,7 @@ type lab struct {
 
 const bucket = "findings-lake"
 
-func newLab(t testing.TB, options ...func(*cloud.Cloud)) *lab {
+func newLab(t *testing.T, options ...func(*cloud.Cloud)) *lab {
 	t.Helper()
 	c := labtest.NewCloud(t)
 	for _, f := range options {
@@ -48,7 +48,7 @@ func (l *lab) in(account, region string) *awss3.Client {
 }
 
 // code is the error's; empty for nil.
-func code(t testing.TB, err error) string {
+func code(t *testing.T, err error) string {
 	t.Helper()
 	if err == nil {
 		return ""
@@ -60,14 +60,14 @@ func code(t testing.TB, err error) string {
 	return api.ErrorCode()
 }
 
-func wants(t testing.TB, err error, want string) {
+func wants(t *testing.T, err error, want string) {
 	t.Helper()
 	if got := code(t, err); got != want {
 		t.Errorf("got %q (%v), want %q", got, err, want)
 	}
 }
 
-func (l *lab) put(t testing.TB, key, body string) *awss3.PutObjectOutput {
+func (l *lab) put(t *testing.T, key, body string) *awss3.PutObjectOutput {
 	t.Helper()
 	out, err := l.client.PutObject(t.Context(), &awss3.PutObjectInput{Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader(body)})
 	if err != nil {
@@ -77,7 +77,7 @@ func (l *lab) put(t testing.TB, key, body string) *awss3.PutObjectOutput {
 }
 
 // get reads an object; the second value is the error's code.
-func (l *lab) get(t testing.TB, key, version string) (body, failure string) {
+func (l *lab) get(t *testing.T, key, version string) (body, failure string) {
 	t.Helper()
 	in := &awss3.GetObjectInput{Bucket: aws.String(bucket), Key: &key, ChecksumMode: types.ChecksumModeEnabled}
 	if version != "" {
@@ -94,7 +94,7 @@ func (l *lab) get(t testing.TB, key, version string) (body, failure string) {
 	return string(b), ""
 }
 
-func (l *lab) enableVersions(t testing.TB) {
+func (l *lab) enableVersions(t *testing.T) {
 	t.Helper()
 	_, err := l.client.PutBucketVersioning(t.Context(), &awss3.PutBucketVersioningInput{
 		Bucket: aws.String(bucket), VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},

@@ -68,7 +68,7 @@ func TestTheProjectsStoreKeepsItsContractHere(t *testing.T) {
 	})
 }
 
-func retain(t testing.TB, admin *awss3.Client, name string) {
+func retain(t *testing.T, admin *awss3.Client, name string) {
 	t.Helper()
 	_, err := admin.PutObjectLockConfiguration(t.Context(), &awss3.PutObjectLockConfigurationInput{
 		Bucket: &name,
