@@ -1,4 +1,4 @@
-// Package sts is the lab's Security Token Service: who somebody is, and credentials for acting in a role.
+// Package sts is the lab's Security Token Service: credentials for acting in a role.
 //
 // Which roles there are, and whom they trust, is asked of the cloud's Authorizer. Sessions end by the lab's clock.
 // Federation (AssumeRoleWithSAML, AssumeRoleWithWebIdentity), MFA and session tags are not there; managed session policies
@@ -116,12 +116,13 @@ const (
 	maxDuration     = 43_200
 	defaultDuration = 3600
 	maxPolicy       = 2048
+	maxExternalID   = 1224
 )
 
 var (
 	roleForm     = regexp.MustCompile(`^arn:[a-z-]+:iam::\d{12}:role/[\x21-\x7e]{1,576}$`)
 	sessionForm  = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
-	externalForm = regexp.MustCompile(`^[\w+=,.@:/-]{2,1224}$`)
+	externalForm = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 )
 
 // check looks at the form of a request alone.
@@ -131,7 +132,7 @@ func (in *assumeRoleInput) check() error {
 		return wire.Errorf("ValidationError", "%.100s is invalid", in.RoleARN)
 	case !sessionForm.MatchString(in.RoleSessionName):
 		return invalid("roleSessionName", in.RoleSessionName, `[\w+=,.@-]* of 2 to 64 letters`)
-	case in.ExternalID != nil && !externalForm.MatchString(*in.ExternalID):
+	case in.ExternalID != nil && (len(*in.ExternalID) > maxExternalID || !externalForm.MatchString(*in.ExternalID)):
 		return invalid("externalId", *in.ExternalID, `[\w+=,.@:\/-]* of 2 to 1224 letters`)
 	case in.SourceIdentity != "" && !sessionForm.MatchString(in.SourceIdentity):
 		return invalid("sourceIdentity", in.SourceIdentity, `[\w+=,.@-]* of 2 to 64 letters`)
