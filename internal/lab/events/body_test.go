@@ -15,11 +15,11 @@ import (
 	"example.org/catchment/internal/lab/labtest"
 )
 
-func sample(t testing.TB, name string) []byte {
-	t.Helper()
+func sample(tb testing.TB, name string) []byte {
+	tb.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
@@ -60,26 +60,26 @@ const small = `{"version":"0","id":"i-1","detail-type":"Type \"x\"","source":"a"
 
 func TestAnInputPathSendsAPartOfTheEvent(t *testing.T) {
 	for path, want := range map[string]string{
-		`$`:                      small,
-		`$.detail.n`:             `1.50`,
-		`$.detail.s`:             `"say \"hi\" \u00e9\n"`,
-		`$.detail.o`:             `{"k":"v"}`,
-		`$.detail.l[0]`:          `{"x":1}`,
-		`$.detail.l[1].x[1]`:     `3`,
-		`$.detail.l[*].x`:        `[1,[2,3]]`,
-		`$.detail.l.*.x[0]`:      `[2]`,
-		`$.detail['a.b']`:        `7`,
-		`$["detail"]["o"]["k"]`:  `"v"`,
-		`$.detail-type`:          `"Type \"x\""`,
-		`$.detail.l[2]`:          `null`,
-		`$.detail.n.x`:           `null`,
-		`$.resources`:            `null`,
-		`$.detail.gone`:          `null`,
-		`$.detail.z`:             `null`,
-		`$.detail.none[*]`:       `[]`,
-		`$.detail.l`:             `[{"x":1},{"x":[2,3]}]`,
-		`$.detail.e`:             `""`,
-		`$.detail.t`:             `true`,
+		`$`:                                    small,
+		`$.detail.n`:                           `1.50`,
+		`$.detail.s`:                           `"say \"hi\" \u00e9\n"`,
+		`$.detail.o`:                           `{"k":"v"}`,
+		`$.detail.l[0]`:                        `{"x":1}`,
+		`$.detail.l[1].x[1]`:                   `3`,
+		`$.detail.l[*].x`:                      `[1,[2,3]]`,
+		`$.detail.l.*.x[0]`:                    `[2]`,
+		`$.detail['a.b']`:                      `7`,
+		`$["detail"]["o"]["k"]`:                `"v"`,
+		`$.detail-type`:                        `"Type \"x\""`,
+		`$.detail.l[2]`:                        `null`,
+		`$.detail.n.x`:                         `null`,
+		`$.resources`:                          `null`,
+		`$.detail.gone`:                        `null`,
+		`$.detail.z`:                           `null`,
+		`$.detail.none[*]`:                     `[]`,
+		`$.detail.l`:                           `[{"x":1},{"x":[2,3]}]`,
+		`$.detail.e`:                           `""`,
+		`$.detail.t`:                           `true`,
 		`$.detail.aws/securityhub/ProductName`: `"Inspector"`,
 	} {
 		t.Run(path, func(t *testing.T) {
@@ -88,7 +88,9 @@ func TestAnInputPathSendsAPartOfTheEvent(t *testing.T) {
 			}
 		})
 	}
-	var event struct{ Detail struct{ Findings []json.RawMessage } }
+	var event struct {
+		Detail struct{ Findings []json.RawMessage }
+	}
 	if err := json.Unmarshal(sample(t, "event-securityhub-imported.json"), &event); err != nil {
 		t.Fatal(err)
 	}

@@ -212,7 +212,7 @@ func TestResourcesOfBuses(t *testing.T) {
 	w, _, bus := central(t)
 	for name, exists := range map[string]bool{
 		bus: true, arn("events", "event-bus/default"): true, arn("events", "event-bus/gone"): false, arn("events", "rule/r"): false, "x": false,
-		strings.Replace(bus, labtest.Administrator, labtest.Member, 1): false,
+		strings.Replace(bus, labtest.Administrator, labtest.Member, 1):                                                  false,
 		cloud.Place{Partition: "aws", Account: labtest.Member, Region: "us-east-1"}.ARN("events", "event-bus/default"):  true,
 		cloud.Place{Partition: "aws", Account: "999999999999", Region: "us-east-1"}.ARN("events", "event-bus/default"):  false,
 		cloud.Place{Partition: "aws", Account: labtest.Member, Region: "af-south-1"}.ARN("events", "event-bus/default"): false,

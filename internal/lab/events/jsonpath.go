@@ -86,7 +86,7 @@ func nextStep(rest string) (pathStep, string, error) {
 	if err != nil || !ok {
 		return pathStep{}, "", fmt.Errorf("expected an index in brackets")
 	}
-	return pathStep{"", int(n)}, rest, nil //nolint:gosec // 31 bits
+	return pathStep{"", int(n)}, rest, nil
 }
 
 // find gives the value as compact JSON; nil: there is none. A path with a star always gives an array.

@@ -22,11 +22,10 @@ import (
 // A world is EventBridge in a cloud whose other services are one sink.
 type world struct {
 	*testing.T
-	cloud   *cloud.Cloud
-	events  *events.Service
-	server  *labtest.Server
-	sink    *sink
-	options []func(*events.Options)
+	cloud  *cloud.Cloud
+	events *events.Service
+	server *labtest.Server
+	sink   *sink
 }
 
 func newWorld(t *testing.T, options ...func(*cloud.Options)) *world {

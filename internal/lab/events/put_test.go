@@ -32,8 +32,8 @@ func TestAnEventThatIsPutArrivesInItsEnvelope(t *testing.T) {
 		t.Errorf("%d events arrived before the clock got to them", len(got))
 	}
 	labtest.Settle(t, w.cloud)
-	head := func(id, time, resources string) string {
-		return `{"version":"0","id":"` + id + `","detail-type":"Example","source":"example.app","account":"111111111111","time":"` + time +
+	head := func(id, at, resources string) string {
+		return `{"version":"0","id":"` + id + `","detail-type":"Example","source":"example.app","account":"111111111111","time":"` + at +
 			`","region":"ap-northeast-1","resources":` + resources + `,"detail":`
 	}
 	want := []string{
@@ -110,10 +110,10 @@ func TestLimitsOfARequestToPutEvents(t *testing.T) {
 		t.Error(err)
 	}
 	// Source 11, DetailType 7, Time 14, a resource of 5, and the quotes and braces of the detail.
-	sized := func(n int, time bool) types.PutEventsRequestEntry {
+	sized := func(n int, timed bool) types.PutEventsRequestEntry {
 		e := entry(`{"a":"` + strings.Repeat("x", n-8-11-7-5-14) + `"}`)
 		e.Resources = []string{"12345"}
-		if time {
+		if timed {
 			e.Time = aws.Time(labtest.Start)
 		}
 		return e
