@@ -1,6 +1,7 @@
 package inspector
 
 import (
+	"slices"
 	"time"
 
 	"example.org/catchment/internal/lab/cloud"
@@ -148,7 +149,10 @@ func (f *stored) autoScalingGroup() string {
 func (f *Finding) bound() {
 	f.ID, f.Title = clip(f.ID, maxKey), clip(f.Title, maxText)
 	f.Description, f.Recommendation = clip(f.Description, maxText), clip(f.Recommendation, maxText)
-	f.Attributes = f.Attributes[:min(len(f.Attributes), maxAttributes)]
+	f.Attributes = slices.Clone(f.Attributes[:min(len(f.Attributes), maxAttributes)])
+	for i, a := range f.Attributes {
+		f.Attributes[i] = Attribute{clip(a.Key, maxKey), clip(a.Value, maxValue)}
+	}
 	f.NumericSeverity = min(max(f.NumericSeverity, 0), 10)
 	f.Confidence = min(max(f.Confidence, 0), 10)
 	if oneOf("", "", f.Severity, severities) != nil {

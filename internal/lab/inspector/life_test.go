@@ -234,6 +234,9 @@ func TestWhatAnAssessorGivesIsKeptWithinTheShapes(t *testing.T) {
 		t.Fatalf("got %v, %v: want the one finding of the run's package", out, err)
 	}
 	f := out.Findings[0]
+	if f.Attributes[0].Value == nil || len(*f.Attributes[0].Value) != 256 {
+		t.Errorf("an attribute's value is not cut to 256: %v", f.Attributes[0])
+	}
 	if len(*f.Title) > 20000 || len(f.Attributes) != 50 || f.Severity != types.SeverityUndefined || f.NumericSeverity != 10 || f.Confidence != 0 {
 		t.Errorf("got %d bytes of title, %d attributes, %s, %v", len(*f.Title), len(f.Attributes), f.Severity, f.NumericSeverity)
 	}
@@ -245,7 +248,7 @@ func (wild) Assess(cloud.Place, labinspector.Run) []labinspector.Finding {
 	return []labinspector.Finding{
 		{
 			ServiceAttributes: labinspector.ServiceAttributes{RulesPackageARN: cve}, Title: strings.Repeat("語", 10000), Severity: "Dreadful",
-			NumericSeverity: 99, Confidence: -1, Attributes: make([]labinspector.Attribute, 99),
+			NumericSeverity: 99, Confidence: -1, Attributes: slices.Repeat([]labinspector.Attribute{{Key: "k", Value: strings.Repeat("v", 9999)}}, 99),
 		},
 		{ServiceAttributes: labinspector.ServiceAttributes{RulesPackageARN: practices}, Title: "of no package of the run"},
 	}
