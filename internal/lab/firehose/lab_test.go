@@ -35,6 +35,7 @@ const (
 type receiver struct {
 	mu         sync.Mutex
 	deliveries []cloud.Delivery
+	stored     []bool // which of them were answered well
 	answer     func(*cloud.Delivery) ([]byte, error)
 	missing    string // a part of the ARNs that do not exist
 }
@@ -51,11 +52,14 @@ func (r *receiver) Receive(_ context.Context, d *cloud.Delivery) ([]byte, error)
 	defer r.mu.Unlock()
 	kept := *d
 	kept.Body = slices.Clone(d.Body)
-	r.deliveries = append(r.deliveries, kept)
+	var answer []byte
+	var err error
 	if r.answer != nil {
-		return r.answer(d)
+		answer, err = r.answer(d)
 	}
-	return nil, nil
+	r.deliveries = append(r.deliveries, kept)
+	r.stored = append(r.stored, err == nil)
+	return answer, err
 }
 
 // objects are what is in S3 now, by key below the bucket; a second put of a key replaces the first.
@@ -63,7 +67,10 @@ func (r *receiver) objects() map[string]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := make(map[string]string)
-	for _, d := range r.deliveries {
+	for i, d := range r.deliveries {
+		if !r.stored[i] {
+			continue
+		}
 		out[strings.TrimPrefix(d.Target, "arn:aws:s3:::")] = string(d.Body)
 	}
 	return out

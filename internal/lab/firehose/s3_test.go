@@ -150,6 +150,11 @@ func TestAnObjectKeepsItsKeyWhileS3IsAway(t *testing.T) {
 	if failures != 4 {
 		t.Fatalf("got %d tries in 20 s, want 4: after about 1, 2 and 4 s", failures)
 	}
+	for _, d := range l.s3.deliveries {
+		if d.Target != l.s3.deliveries[0].Target {
+			t.Errorf("tried %s, then %s", l.s3.deliveries[0].Target, d.Target)
+		}
+	}
 	l.only("")
 }
 
@@ -300,7 +305,7 @@ func BenchmarkPutRecordBatch(b *testing.B) {
 					b.Fatal(err)
 				}
 				l.s3.mu.Lock()
-				l.s3.deliveries = nil
+				l.s3.deliveries, l.s3.stored = nil, nil
 				l.s3.mu.Unlock()
 				l.advance(10 * time.Second)
 			}
