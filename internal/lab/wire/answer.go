@@ -12,11 +12,11 @@ func (s *Server) answer(w http.ResponseWriter, c *Call, service *Service, out an
 	maps.Copy(w.Header(), c.header)
 	var body []byte
 	var err error
-	switch c.Protocol {
-	case Query:
+	switch {
+	case c.Protocol == Query:
 		w.Header().Set("Content-Type", "text/xml")
 		body, err = encodeXML(service, c, out)
-	case RESTJSON:
+	case c.Protocol == RESTJSON:
 		w.Header().Set("Content-Type", "application/json")
 		body, err = encodeJSON(out, "{}")
 	default:
@@ -65,14 +65,14 @@ func (s *Server) fail(w http.ResponseWriter, c *Call, service *Service, e *Error
 		w.Header().Set(k, v)
 	}
 	var body []byte
-	switch c.Protocol {
-	case Query:
+	switch {
+	case c.Protocol == Query:
 		w.Header().Set("Content-Type", "text/xml")
 		body = errorXML(service, c, e)
-	case Own:
+	case c.Protocol == Own:
 		w.Header().Set("Content-Type", "application/xml")
 		body = s3ErrorXML(c, e)
-	case RESTJSON:
+	case c.Protocol == RESTJSON:
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("X-Amzn-Errortype", e.Code)
 		body = errorJSON(e, map[string]any{"Message": e.Message, "message": e.Message, "Code": e.Code})

@@ -292,10 +292,10 @@ func throttled(service *Service, c *Call) *Error {
 }
 
 func unknownOperation(service *Service, c *Call) *Error {
-	switch c.Protocol {
-	case RESTJSON:
+	switch {
+	case c.Protocol == RESTJSON:
 		return StatusErrorf(http.StatusForbidden, "MissingAuthenticationToken", "the lab's %s has no operation at %s %s", service.Name, c.HTTP.Method, c.HTTP.URL.Path)
-	case Query:
+	case c.Protocol == Query:
 		return Errorf("InvalidAction", "The action %s is not valid for this endpoint.", c.Operation)
 	default:
 		return Errorf("UnknownOperationException", "the lab's %s has no operation %q", service.Name, c.Operation)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"example.org/catchment/internal/lab/cloud"
@@ -99,7 +100,7 @@ func (s *signature) canonicalHeaders(r *http.Request) string {
 			values = []string{r.Host}
 		case "content-length":
 			if len(values) == 0 {
-				values = []string{r.Header.Get("Content-Length")}
+				values = []string{strconv.FormatInt(r.ContentLength, 10)}
 			}
 		}
 		b.WriteString(name + ":")
