@@ -166,6 +166,9 @@ func (s *Service) byARN(name string) *queue {
 
 // urlOf is a queue's address as the caller reaches the lab: AWS's SDKs send to it.
 func urlOf(c *wire.Call, q *queue) string {
+	if c.HTTP.Host == "" { // a service of the lab asks
+		return c.Cloud.URL() + "/" + q.place.Account + "/" + q.name
+	}
 	scheme := "http://"
 	if c.HTTP.TLS != nil {
 		scheme = "https://"
