@@ -2,6 +2,7 @@ package inspector2
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -112,20 +113,52 @@ func (s *Service) createFilter(_ context.Context, c *wire.Call, in *filterInput)
 	if err := s.maySuppress(c.Place, f.Action); err != nil {
 		return nil, err
 	}
-	cl := s.cell(c.Place)
+	if err := s.addFilter(c.Place, f); err != nil {
+		return nil, err
+	}
+	return &filterOutput{f.ARN}, s.suppress(c.Place)
+}
+
+// addFilter names a filter and keeps it. Requires mu.
+func (s *Service) addFilter(p cloud.Place, f *filter) error {
+	cl := s.cell(p)
 	if len(cl.filters) >= maxFilters {
-		return nil, overQuota(f.Name, "the account has %d filters, the most it can", maxFilters)
+		return overQuota(f.Name, "the account has %d filters, the most it can", maxFilters)
 	}
 	for _, other := range cl.filters {
 		if other.Name == f.Name {
-			return nil, wire.StatusErrorf(http.StatusBadRequest, "BadRequestException", "a filter with the name %q exists", f.Name)
+			return wire.StatusErrorf(http.StatusBadRequest, "BadRequestException", "a filter with the name %q exists", f.Name)
 		}
 	}
-	f.ARN = c.ARN("inspector2", "owner/"+c.Account+"/filter/"+s.cloud.Hex("inspector2 filter", 16))
+	f.ARN = p.ARN("inspector2", "owner/"+p.Account+"/filter/"+s.cloud.Hex("inspector2 filter", 16))
 	f.CreatedAt = wire.Epoch{Time: s.now()}
 	f.UpdatedAt = f.CreatedAt
 	cl.filters[f.ARN] = f
-	return &filterOutput{f.ARN}, s.suppress(c.Place)
+	return nil
+}
+
+// Suppress makes a suppression rule of an account, as CreateFilter with the action SUPPRESS: criteria is its filterCriteria.
+// It gives the rule's ARN.
+func (s *Service) Suppress(p cloud.Place, name string, criteria []byte) (string, error) {
+	matches, canonical, err := findingFields.compile(criteria)
+	if err != nil {
+		return "", fmt.Errorf("suppression rule %q: %w", name, err)
+	}
+	f := &filter{Action: actionSuppress, Name: name, OwnerID: p.Account, Criteria: canonical, matches: matches}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.addFilter(p, f); err != nil {
+		return "", fmt.Errorf("suppression rule %q: %w", name, err)
+	}
+	return f.ARN, s.suppress(p)
+}
+
+// Unsuppress takes a filter of an account away, if it is there: what it hid is active again.
+func (s *Service) Unsuppress(p cloud.Place, arn string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.look(p).filters, arn)
+	return s.suppress(p)
 }
 
 func (s *Service) updateFilter(_ context.Context, c *wire.Call, in *filterInput) (*filterOutput, error) {

@@ -2,6 +2,9 @@ package inspector2
 
 import "example.org/catchment/internal/lab/wire"
 
+// A Time is a time in a finding. On the wire it is a number, in events and in Security Hub a text.
+type Time = wire.Epoch
+
 // Statuses of a finding.
 const (
 	Active     = "ACTIVE"

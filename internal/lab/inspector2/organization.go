@@ -68,6 +68,11 @@ func (s *Service) organization(region string) *organization {
 	return o
 }
 
+// full tells whether no further account can be associated.
+func (s *Service) full(o *organization) bool {
+	return len(o.members) >= s.mostMembers() && o.count() >= s.mostMembers()
+}
+
 func (s *Service) mostMembers() int {
 	if s.MaxMembers > 0 {
 		return s.MaxMembers
@@ -97,7 +102,7 @@ func (s *Service) Join(account string) {
 		if o.admin == "" || o.admin == account || !s.cloud.Accounts.Enabled(account, region) {
 			continue
 		}
-		if o.count() >= s.mostMembers() && !o.associated(account) {
+		if s.full(o) && !o.associated(account) {
 			s.emitLimit(s.cloud.Accounts.Place(o.admin, region))
 			continue
 		}
@@ -253,7 +258,7 @@ func (s *Service) describeOrganization(_ context.Context, c *wire.Call, _ *nothi
 	if err != nil {
 		return nil, err
 	}
-	return &organizationOutput{o.auto, o.count() >= s.mostMembers()}, nil
+	return &organizationOutput{o.auto, s.full(o)}, nil
 }
 
 type updateOrganizationInput struct {
@@ -298,7 +303,7 @@ func (s *Service) associateMember(_ context.Context, c *wire.Call, in *memberInp
 	if _, exists := s.cloud.Accounts.Find(in.AccountID); !exists || in.AccountID == c.Account {
 		return nil, invalid("accountId", "%s is no other account of the organization", in.AccountID)
 	}
-	if o.count() >= s.mostMembers() && !o.associated(in.AccountID) {
+	if s.full(o) && !o.associated(in.AccountID) {
 		return nil, overQuota(in.AccountID, "the delegated administrator has %d members, the most it can", s.mostMembers())
 	}
 	s.associate(c.Region, o, in.AccountID)
