@@ -23,7 +23,8 @@ const (
 // AWS's limits, and how long the lab takes for what AWS takes minutes for.
 const (
 	maxAccounts    = 10_000
-	maxCreating    = 5 // at once; asked for with cloud.Options.Quotas only
+	maxRequests    = 2 * maxAccounts // the lab's own
+	maxCreating    = 5               // at once; asked for with cloud.Options.Quotas only
 	createTime     = 30 * time.Second
 	closeTime      = 60 * time.Second
 	closeWindow    = 30 * 24 * time.Hour
@@ -276,6 +277,9 @@ func (s *Service) createAccount(_ context.Context, c *wire.Call, in *createAccou
 	}
 	if len(o.members)+o.creating >= maxAccounts {
 		return nil, constraint("ACCOUNT_NUMBER_LIMIT_EXCEEDED", "The organization has %d accounts.", maxAccounts)
+	}
+	if len(o.requests) >= maxRequests {
+		return nil, constraint("ACCOUNT_CREATION_RATE_LIMIT_EXCEEDED", "The lab keeps %d requests for accounts.", maxRequests)
 	}
 	if s.cloud.Quotas && o.creating >= maxCreating {
 		return nil, fault("TooManyRequestsException", "", "%d accounts are being created.", o.creating)

@@ -51,7 +51,6 @@ type right uint8
 const (
 	anyMember  right = iota // accounts of the organization
 	mayRead                 // the management account and delegated administrators
-	mayTag                  // the same
 	management              // the management account
 )
 
@@ -63,7 +62,7 @@ func (s *Service) enter(c *wire.Call, need right) (*organization, error) {
 	switch {
 	case need == anyMember, c.Account == s.org.management:
 		return s.org, nil
-	case (need == mayRead || need == mayTag) && len(s.org.delegated[c.Account]) > 0:
+	case need == mayRead && len(s.org.delegated[c.Account]) > 0:
 		return s.org, nil
 	}
 	return nil, errDenied()

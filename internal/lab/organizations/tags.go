@@ -16,11 +16,11 @@ type tagInput struct {
 }
 
 // tagged finds the tags of a root, a unit or an account. Requires s.mu.
-func (s *Service) tagged(c *wire.Call, in *tagInput, need right) (*map[string]string, error) {
+func (s *Service) tagged(c *wire.Call, in *tagInput) (*map[string]string, error) {
 	if err := form("ResourceId", in.ResourceID, targetForm); err != nil {
 		return nil, err
 	}
-	o, err := s.enter(c, need)
+	o, err := s.enter(c, mayRead)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func (s *Service) tagged(c *wire.Call, in *tagInput, need right) (*map[string]st
 func (s *Service) tagResource(_ context.Context, c *wire.Call, in *tagInput) (*nothing, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tags, err := s.tagged(c, in, mayTag)
+	tags, err := s.tagged(c, in)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (s *Service) tagResource(_ context.Context, c *wire.Call, in *tagInput) (*n
 func (s *Service) untagResource(_ context.Context, c *wire.Call, in *tagInput) (*nothing, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tags, err := s.tagged(c, in, mayTag)
+	tags, err := s.tagged(c, in)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ type listTagsOutput struct {
 func (s *Service) listTagsForResource(_ context.Context, c *wire.Call, in *tagInput) (*listTagsOutput, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	tags, err := s.tagged(c, in, mayRead)
+	tags, err := s.tagged(c, in)
 	if err != nil {
 		return nil, err
 	}
