@@ -198,14 +198,14 @@ func TestFiltersAgreeWithAReference(t *testing.T) {
 		}), 0, 4, rapid.ID).Draw(t, "names") {
 			path := fields[name].path
 			values := naiveValues(f, path)
-			switch fields[name].kind {
-			case kindNumber:
+			switch k := fields[name].kind; {
+			case k == kindNumber:
 				in := drawNumbers(t)
 				filters[name], want = encoded(in), want && naiveNumbers(values, in)
-			case kindDate:
+			case k == kindDate:
 				in := drawDates(t)
 				filters[name], want = encoded(in), want && naiveDates(values, in)
-			case kindMap:
+			case k == kindMap:
 				negative := rapid.Bool().Draw(t, "negative")
 				in := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) mapFilter {
 					return mapFilter{rapid.SampledFrom(words).Draw(t, "key"), rapid.SampledFrom(words).Draw(t, "value"), map[bool]string{true: "NOT_EQUALS", false: "EQUALS"}[negative]}

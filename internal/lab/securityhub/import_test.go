@@ -18,7 +18,7 @@ import (
 	"example.org/catchment/internal/lab/securityhub"
 )
 
-func sample(t testing.TB, name string) map[string]any {
+func sample(t *testing.T, name string) map[string]any {
 	t.Helper()
 	b, err := os.ReadFile("testdata/" + name + ".json")
 	must(t, err)

@@ -30,14 +30,14 @@ const (
 
 // A lab is Security Hub with an event bus that remembers.
 type lab struct {
-	t      testing.TB
+	t      *testing.T
 	cloud  *cloud.Cloud
 	hub    *securityhub.Service
 	server *labtest.Server
 	bus    *bus
 }
 
-func newLab(t testing.TB, options ...func(*cloud.Options)) *lab {
+func newLab(t *testing.T, options ...func(*cloud.Options)) *lab {
 	t.Helper()
 	c := labtest.NewCloud(t, options...)
 	hub := securityhub.New(c)
@@ -150,7 +150,7 @@ func (l *lab) events() []cloud.Envelope {
 	return l.bus.take()
 }
 
-func must(t testing.TB, err error) {
+func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func must(t testing.TB, err error) {
 }
 
 // refused checks an error's code and status.
-func refused(t testing.TB, err error, code string, status int) {
+func refused(t *testing.T, err error, code string, status int) {
 	t.Helper()
 	var api smithy.APIError
 	var response *smithyhttp.ResponseError
@@ -206,7 +206,7 @@ func (b *bus) take() []cloud.Envelope {
 }
 
 // theFinding is the one finding of an event.
-func theFinding(t testing.TB, e cloud.Envelope) jsontext.Value {
+func theFinding(t *testing.T, e cloud.Envelope) jsontext.Value {
 	t.Helper()
 	var detail struct {
 		Findings []jsontext.Value `json:"findings"`

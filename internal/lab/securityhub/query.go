@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,29 +122,28 @@ func (s *Service) shown(r *record, now time.Time) *version {
 
 // ask finds what is seen from a place and matches. Only pointers are copied. Requires mu.
 func (s *Service) ask(from cloud.Place, f *filter, order []sortBy, now time.Time) *query {
-	var found []sortable
+	q := &query{}
 	for _, h := range s.seen(from) {
 		for _, r := range h.order {
-			v := s.shown(r, now)
-			if v == nil || !f.match(r, v) {
-				continue
+			if v := s.shown(r, now); v != nil && f.match(r, v) {
+				q.records = append(q.records, r)
 			}
-			one := sortable{record: r}
-			if len(order) > 0 {
-				one.first = order[0].key(r, v)
-				for _, by := range order[1:] {
-					one.rest = append(one.rest, by.key(r, v))
-				}
-			}
-			found = append(found, one)
 		}
 	}
-	if len(order) > 0 {
-		slices.SortStableFunc(found, func(a, b sortable) int { return compareBy(order, &a, &b) })
+	if len(order) == 0 {
+		return q
 	}
-	q := &query{make([]*record, len(found))}
-	for i := range found {
-		q.records[i] = found[i].record
+	sorted := make([]sortable, len(q.records))
+	for i, r := range q.records {
+		one, v := &sorted[i], s.shown(r, now)
+		one.record, one.nth, one.first = r, i, order[0].key(r, v)
+		for _, by := range order[1:] {
+			one.rest = append(one.rest, by.key(r, v))
+		}
+	}
+	slices.SortFunc(sorted, func(a, b sortable) int { return compareBy(order, &a, &b) })
+	for i := range sorted {
+		q.records[i] = sorted[i].record
 	}
 	return q
 }
@@ -173,14 +173,23 @@ type sortBy struct {
 
 // A sortKey is a finding's value of a field; those without one come last in any order.
 type sortKey struct {
-	has    bool
-	number float64
-	whole  int64 // of a date, in nanoseconds
-	text   string
+	has  bool
+	rank int64 // of a number or a date
+	text string
+}
+
+// ranked is the key of a number: the bits of floats, with those of negative ones turned, are in the floats' order.
+func ranked(n float64) sortKey {
+	bits := int64(math.Float64bits(n)) //nolint:gosec // the sign is meant to be one
+	if bits < 0 {
+		bits ^= math.MaxInt64
+	}
+	return sortKey{has: true, rank: bits}
 }
 
 type sortable struct {
 	record *record
+	nth    int // of those that were found
 	first  sortKey
 	rest   []sortKey
 }
@@ -210,29 +219,31 @@ func (b *sortBy) key(r *record, v *version) sortKey {
 	case b.text != nil:
 		return sortKey{has: true, text: b.text(r, v)}
 	case b.number != nil:
-		return sortKey{has: true, number: b.number(v)}
+		return ranked(b.number(v))
 	case b.date != nil:
-		return sortKey{has: true, whole: b.date(v).UnixNano()}
+		return sortKey{has: true, rank: b.date(v).UnixNano()}
 	}
 	values := texts(v.raw, b.path)
 	if len(values) == 0 {
 		return sortKey{}
 	}
 	if b.kind == kindDate {
-		return sortKey{has: true, whole: parseTime(values[0]).UnixNano()}
+		return sortKey{has: true, rank: parseTime(values[0]).UnixNano()}
 	}
 	if b.kind == kindNumber {
-		n, err := strconv.ParseFloat(values[0], 64)
-		return sortKey{has: err == nil, number: n}
+		if n, err := strconv.ParseFloat(values[0], 64); err == nil {
+			return ranked(n)
+		}
+		return sortKey{}
 	}
 	return sortKey{has: true, text: values[0]}
 }
 
 func compareBy(order []sortBy, a, b *sortable) int {
-	for i, by := range order {
-		x, y := a.first, b.first
+	for i := range order {
+		x, y := &a.first, &b.first
 		if i > 0 {
-			x, y = a.rest[i-1], b.rest[i-1]
+			x, y = &a.rest[i-1], &b.rest[i-1]
 		}
 		if x.has != y.has {
 			if x.has {
@@ -240,15 +251,18 @@ func compareBy(order []sortBy, a, b *sortable) int {
 			}
 			return 1
 		}
-		n := cmp.Or(cmp.Compare(x.number, y.number), cmp.Compare(x.whole, y.whole), strings.Compare(x.text, y.text))
-		if by.descending {
-			n = -n
+		n := cmp.Compare(x.rank, y.rank)
+		if n == 0 {
+			n = strings.Compare(x.text, y.text)
+		}
+		if n != 0 && order[i].descending {
+			return -n
 		}
 		if n != 0 {
 			return n
 		}
 	}
-	return 0
+	return cmp.Compare(a.nth, b.nth)
 }
 
 // eachText yields the strings of a finding but the names of its members.

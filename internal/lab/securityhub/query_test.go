@@ -205,7 +205,7 @@ func TestFiltersAreRefused(t *testing.T) {
 		"a range of weeks":             {Filters: &types.AwsSecurityFindingFilters{UpdatedAt: []types.DateFilter{{DateRange: &types.DateRange{Value: aws.Int32(1), Unit: "WEEKS"}}}}},
 		"an empty number":              {Filters: &types.AwsSecurityFindingFilters{Confidence: []types.NumberFilter{{}}}},
 		"no range of addresses":        {Filters: &types.AwsSecurityFindingFilters{NetworkSourceIpV4: []types.IpFilter{{Cidr: aws.String("10.0.0.0/33")}}}},
-		"an empty keyword":             {Filters: &types.AwsSecurityFindingFilters{Keyword: []types.KeywordFilter{{Value: aws.String(" ")}}}},
+		"an empty keyword":             {Filters: &types.AwsSecurityFindingFilters{Keyword: []types.KeywordFilter{{Value: aws.String(" ")}}}}, //nolint:staticcheck // it works still
 		"101 results":                  {MaxResults: aws.Int32(101)},
 		"an order by nothing there is": {SortCriteria: []types.SortCriterion{{Field: aws.String("Colour")}}},
 		"an order by a map":            {SortCriteria: []types.SortCriterion{{Field: aws.String("ProductFields")}}},
