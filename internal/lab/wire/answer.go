@@ -12,13 +12,15 @@ func (s *Server) answer(w http.ResponseWriter, c *Call, service *Service, out an
 	maps.Copy(w.Header(), c.header)
 	var body []byte
 	var err error
-	switch {
-	case c.Protocol == Query:
+	switch c.Protocol {
+	case Query:
 		w.Header().Set("Content-Type", "text/xml")
 		body, err = encodeXML(service, c, out)
-	case c.Protocol == RESTJSON:
+	case RESTJSON:
 		w.Header().Set("Content-Type", "application/json")
 		body, err = encodeJSON(out, "{}")
+	case JSON10, JSON11, Own:
+		fallthrough
 	default:
 		w.Header().Set("Content-Type", contentType(c))
 		body, err = encodeJSON(out, "{}")
@@ -65,17 +67,19 @@ func (s *Server) fail(w http.ResponseWriter, c *Call, service *Service, e *Error
 		w.Header().Set(k, v)
 	}
 	var body []byte
-	switch {
-	case c.Protocol == Query:
+	switch c.Protocol {
+	case Query:
 		w.Header().Set("Content-Type", "text/xml")
 		body = errorXML(service, c, e)
-	case c.Protocol == Own:
+	case Own:
 		w.Header().Set("Content-Type", "application/xml")
 		body = s3ErrorXML(c, e)
-	case c.Protocol == RESTJSON:
+	case RESTJSON:
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("X-Amzn-Errortype", e.Code)
 		body = errorJSON(e, map[string]any{"Message": e.Message, "message": e.Message, "Code": e.Code})
+	case JSON10, JSON11:
+		fallthrough
 	default:
 		w.Header().Set("Content-Type", contentType(c))
 		if e.QueryCode != "" {

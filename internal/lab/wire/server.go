@@ -292,11 +292,13 @@ func throttled(service *Service, c *Call) *Error {
 }
 
 func unknownOperation(service *Service, c *Call) *Error {
-	switch {
-	case c.Protocol == RESTJSON:
+	switch c.Protocol {
+	case RESTJSON:
 		return StatusErrorf(http.StatusForbidden, "MissingAuthenticationToken", "the lab's %s has no operation at %s %s", service.Name, c.HTTP.Method, c.HTTP.URL.Path)
-	case c.Protocol == Query:
+	case Query:
 		return Errorf("InvalidAction", "The action %s is not valid for this endpoint.", c.Operation)
+	case JSON10, JSON11, Own:
+		fallthrough
 	default:
 		return Errorf("UnknownOperationException", "the lab's %s has no operation %q", service.Name, c.Operation)
 	}

@@ -10,26 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A member is a field of a struct as the Query protocol names it.
-//
-// The structs of an operation serve the JSON protocols and Query alike. A field's name is that of its json tag or else of
-// Go. Where Query has another one, or another form, a tag says so:
-//
-//	Entries []entry           `query:"SendMessageBatchRequestEntry,flat"`
-//	Values  map[string]string `json:"Attributes" query:"Attribute,flat,key=Name,value=Value"`
-//	Tags    map[string]string `query:",key=Name,value=Value"`
-//	Items   []string          `query:",item=Item"`
-//	Hidden  string            `query:"-"`
-//
-// A list is Name.member.N in a form and <Name><member>…</member></Name> in XML, where item= gives another word for
-// "member"; flat makes it Name.N, and <Name>…</Name> once for each. A map is Name.entry.N.key with Name.entry.N.value, and
-// <Name><entry><key>…</key><value>…</value></entry></Name>; flat leaves the entry out, and makes Name the element of each
-// pair. omitempty and omitzero of the json tag count for XML too. An embedded struct's fields are the outer one's.
-//
-// Texts, booleans, integers, floats, time.Time and Epoch (ISO 8601), []byte (Base64), jsontext.Value (as its text),
-// structs, lists, maps from texts, and pointers to all of them may be fields.
-//
-// https://smithy.io/2.0/aws/protocols/aws-query-protocol.html
+// A member is a field of a struct as the Query protocol names it: see the package's comment.
 type member struct {
 	name       string
 	index      []int

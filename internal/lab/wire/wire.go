@@ -4,6 +4,25 @@
 // all accounts and regions. What a service has to bring is a Service: its name on the wire and its operations, each a
 // function from a Call to an answer. Reading, signatures, faults, rates, permissions and error shapes are done here.
 //
+// # Structs for JSON and Query
+//
+// The structs of an operation serve the JSON protocols and Query alike. A field's name is that of its json tag or else of
+// Go. Where Query has another one, or another form, a tag says so:
+//
+//	Entries []entry           `query:"SendMessageBatchRequestEntry,flat"`
+//	Values  map[string]string `json:"Attributes" query:"Attribute,flat,key=Name,value=Value"`
+//	Tags    map[string]string `query:",key=Name,value=Value"`
+//	Items   []string          `query:",item=Item"`
+//	Hidden  string            `query:"-"`
+//
+// A list is Name.member.N in a form and <Name><member>…</member></Name> in XML, where item= gives another word for
+// "member"; flat makes it Name.N, and <Name>…</Name> once for each. A map is Name.entry.N.key with Name.entry.N.value, and
+// <Name><entry><key>…</key><value>…</value></entry></Name>; flat leaves the entry out, and makes Name the element of each
+// pair. omitempty and omitzero of the json tag count for XML too. An embedded struct's fields are the outer one's.
+//
+// Texts, booleans, integers, floats, time.Time and Epoch (ISO 8601), []byte (Base64), jsontext.Value (as its text),
+// structs, lists, maps from texts, and pointers to all of them may be fields.
+//
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html, https://smithy.io/2.0/aws/protocols/
 package wire
 
