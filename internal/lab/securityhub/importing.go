@@ -312,7 +312,7 @@ func (s *Service) Resource(arn string) (cloud.Resource, error) {
 func (s *Service) subscription(arn cloud.ARN) (path string, ok bool) {
 	path, ok = strings.CutPrefix(arn.Resource, "product-subscription/")
 	h := s.hubs[arn.Place()]
-	return path, ok && h != nil && h.on && h.products[path]
+	return path, ok && h != nil && h.on && (path == builtIn || h.products[path])
 }
 
 // Receive is cloud.Receiver: it takes {"Findings":[…]} from another service, such as Inspector, for the subscription of its

@@ -233,6 +233,12 @@ func TestDeliveriesThatAreNotTaken(t *testing.T) {
 	if !strings.HasPrefix(got, `{"FailedCount":2,"SuccessCount":1,`) {
 		t.Error(got)
 	}
+	control := sample(t, "asff-inspector-v2-ec2")
+	control["AwsAccountId"], control["ProductArn"] = admin, "arn:aws:securityhub:"+region+"::product/aws/securityhub"
+	got = l.publish(admin, region, "aws/securityhub", "securityhub.amazonaws.com", control)
+	if !strings.HasPrefix(got, `{"FailedCount":0,"SuccessCount":1,`) {
+		t.Errorf("Security Hub's own findings: %s", got)
+	}
 	for name, d := range map[string]cloud.Delivery{
 		"that is not trusted":      {Body: []byte(`{"Findings":[]}`)},
 		"that is no JSON":          {Body: []byte(`{`), Trusted: true},
