@@ -1,9 +1,11 @@
 package s3
 
 import (
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -26,7 +28,7 @@ type encryption struct {
 
 func (e encryption) kms() bool { return e.algorithm == sseKMS || e.algorithm == sseDouble }
 
-// managedKey is the alias of AWS's own key for S3. Everybody in the account may use it, and nobody elsewhere.
+// managedKey is the alias of AWS's own key for S3 in the bucket's account: what aws:kms means without a key.
 const managedKey = "alias/aws/s3"
 
 // keyARN is the ARN of the key that a given name means in an account.
@@ -59,6 +61,9 @@ func (s *Service) keyContext(b *bucket, key string, e encryption) map[string]str
 	}
 }
 
+// kmsFailure is the code that KMS gives with a key that cannot be used: KMS.DisabledException …
+var kmsFailure = regexp.MustCompile(`KMS\.\w+`)
+
 // permitKey asks KMS on behalf of whoever puts (kms:GenerateDataKey) or gets (kms:Decrypt).
 func (s *Service) permitKey(who cloud.Identity, b *bucket, key string, e encryption, action string) error {
 	if !e.kms() {
@@ -69,15 +74,7 @@ func (s *Service) permitKey(who cloud.Identity, b *bucket, key string, e encrypt
 	if err != nil || parsed.Service != "kms" || parsed.Region != b.region {
 		return badRequest("KMS.NotFoundException", "Invalid arn %s", arn)
 	}
-	if parsed.Resource == managedKey {
-		if who.Account != b.owner {
-			return accessDenied("User: %s is not authorized to perform: %s on this resource: %s is of another account", who.ARN, action, arn)
-		}
-		return nil
-	}
-	context := s.keyContext(b, key, e)
-	context["kms:CallerAccount"] = who.Account
-	err = s.cloud.PermitKeyWith(who, arn, action, context)
+	err = s.cloud.PermitKeyWith(who, arn, action, s.keyContext(b, key, e))
 	denied, isDenied := errors.AsType[*cloud.DeniedError](err)
 	switch {
 	case err == nil:
@@ -87,7 +84,7 @@ func (s *Service) permitKey(who cloud.Identity, b *bucket, key string, e encrypt
 	case errors.Is(err, cloud.ErrNoResource):
 		return badRequest("KMS.NotFoundException", "Key '%s' does not exist", arn)
 	}
-	return badRequest("KMS.DisabledException", "%s is disabled.", arn)
+	return badRequest(cmp.Or(kmsFailure.FindString(err.Error()), "KMS.DisabledException"), "%v", err)
 }
 
 // encryption is what the request asks for, or else the bucket's default.
@@ -110,9 +107,6 @@ func (r *request) encryption(b *bucket) (encryption, error) {
 	case sseKMS, sseDouble:
 		r.service.mu.Lock()
 		e.bucketKey = b.encryption.bucketKey
-		if e.key == "" && b.encryption.kms() {
-			e.key = b.encryption.key // what the bucket's default says for aws:kms
-		}
 		r.service.mu.Unlock()
 	default:
 		return e, badRequest("InvalidEncryptionAlgorithmError", "The encryption request that you specified is not valid. The valid value is AES256.")
@@ -121,10 +115,19 @@ func (r *request) encryption(b *bucket) (encryption, error) {
 		e.bucketKey = strings.EqualFold(value, "true")
 	}
 	e.bucketKey = e.bucketKey && e.algorithm == sseKMS
-	if e.kms() {
-		e.key = r.service.keyARN(e, b.owner, b.region)
+	return r.service.resolve(e, b), nil
+}
+
+// resolve gives an encryption by the ARN of its key, which an alias leads to.
+func (s *Service) resolve(e encryption, b *bucket) encryption {
+	if !e.kms() {
+		return e
 	}
-	return e, nil
+	e.key = s.keyARN(e, b.owner, b.region)
+	if found, err := s.cloud.Receivers.Resource(e.key); err == nil && found.ARN != "" {
+		e.key = found.ARN
+	}
+	return e
 }
 
 // tell writes the encryption into the headers of an answer.

@@ -64,7 +64,7 @@ func (s *Service) ResourceFor(d *cloud.Delivery) (cloud.Resource, error) {
 	if id := d.Attributes[attrKey]; id != "" {
 		out.Context["s3:x-amz-server-side-encryption-aws-kms-key-id"] = id
 	}
-	if arn := s.keyARN(e, b.owner, b.region); arn != "" && !strings.HasSuffix(arn, ":"+managedKey) {
+	if arn := s.keyARN(e, b.owner, b.region); arn != "" {
 		out.Key, out.KeyContext = arn, s.keyContext(b, key, e)
 	}
 	return out, nil
@@ -77,9 +77,6 @@ func (s *Service) asked(b *bucket, d *cloud.Delivery) encryption {
 	e := b.encryption
 	if sse := d.Attributes[attrSSE]; sse != "" {
 		e = encryption{algorithm: sse, key: d.Attributes[attrKey], bucketKey: b.encryption.bucketKey && sse == sseKMS}
-		if e.key == "" && e.kms() && b.encryption.kms() {
-			e.key = b.encryption.key
-		}
 	}
 	return e
 }
@@ -113,10 +110,7 @@ func (s *Service) Receive(_ context.Context, d *cloud.Delivery) ([]byte, error) 
 	default:
 		return nil, fmt.Errorf("s3: no deliveries of %s", d.Action)
 	}
-	v := &version{headers: map[string]string{attrContentType: defaultType}, class: "STANDARD", encryption: s.asked(b, d)}
-	if v.encryption.kms() {
-		v.encryption.key = s.keyARN(v.encryption, b.owner, b.region)
-	}
+	v := &version{headers: map[string]string{attrContentType: defaultType}, class: "STANDARD", encryption: s.resolve(s.asked(b, d), b)}
 	for _, name := range []string{attrContentType, attrContentEncoding} {
 		if value := d.Attributes[name]; value != "" {
 			v.headers[name] = value
