@@ -227,16 +227,19 @@ func (s *Service) backOff(attempts int) time.Duration {
 func (s *Service) Flush(ctx context.Context) error {
 	// Records go through the function, then to their buffer, then, if they fail there, to the error prefix.
 	const stages = 3
+	seen := make(map[*batch]bool) // each is tried once
 	for range stages {
 		s.mu.Lock()
 		for _, st := range s.all() {
 			for _, b := range st.ordered() {
 				switch {
+				case seen[b]:
 				case st.open[b.target] == b:
 					s.close(b)
 				case b.waiting:
 					s.schedule(b, 0)
 				}
+				seen[b] = true
 			}
 		}
 		s.mu.Unlock()

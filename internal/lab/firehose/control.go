@@ -31,7 +31,7 @@ func (s *Service) create(_ context.Context, c *wire.Call, in *createInput) (*cre
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	d, err := in.destination(c.Place)
+	d, err := in.destination()
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (in *createInput) check() error {
 }
 
 // destination is the one that a request gives.
-func (in *createInput) destination(cloud.Place) (destination, error) {
+func (in *createInput) destination() (destination, error) {
 	var d destination
 	n := 0
 	if in.S3DestinationConfiguration != nil {
@@ -277,7 +277,11 @@ func (s *Service) list(_ context.Context, c *wire.Call, in *listInput) (*listOut
 }
 
 func (s *Service) describe(_ context.Context, c *wire.Call, in *describeInput) (*describeOutput, error) {
-	if err := checkName(in.DeliveryStreamName); err != nil {
+	var k constraints
+	k.required("deliveryStreamName", in.DeliveryStreamName, streamName)
+	k.number("limit", in.Limit, 1, maxList)
+	k.maybeText("exclusiveStartDestinationId", in.ExclusiveStartDestinationID, destinationID)
+	if err := k.err(); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -294,8 +298,8 @@ func (s *Service) describe(_ context.Context, c *wire.Call, in *describeInput) (
 		},
 		Destinations: []destinationDescription{st.destination.describe()},
 	}
-	if after := text(in.ExclusiveStartDestinationID); after != "" {
-		d.Destinations = nil
+	if text(in.ExclusiveStartDestinationID) == onlyDestination {
+		d.Destinations = nil // there is none after it
 	}
 	return &describeOutput{d}, nil
 }

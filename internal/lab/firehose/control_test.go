@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/firehose"
 	"github.com/aws/aws-sdk-go-v2/service/firehose/types"
+	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -73,6 +74,17 @@ func TestAStreamIsCreatedAndBecomesActive(t *testing.T) {
 		types.BufferingHints{}, types.EncryptionConfiguration{}, types.CloudWatchLoggingOptions{}, types.DeliveryStreamEncryptionConfiguration{})
 	if diff := cmp.Diff(want, got, ignore); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestTheInspectedStateIsJSON(t *testing.T) {
+	l := newLab(t, firehose.Settings{})
+	l.createS3(func(*types.ExtendedS3DestinationConfiguration) {})
+	l.put("a")
+	l.advance(time.Second)
+	b, err := json.Marshal(l.service.Inspect())
+	if err != nil || !strings.Contains(string(b), `"pendingRecords":1,"pendingBytes":1,"waiting":0,"partitions":0,"dataFreshness":1,`) {
+		t.Errorf("got %s, %v", b, err)
 	}
 }
 

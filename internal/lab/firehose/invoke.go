@@ -56,14 +56,19 @@ func (f *failure) Error() string { return f.code + ": " + f.message }
 // id is what a function knows a record by: 56 digits, and 6 of the part.
 func (r *record) id() string { return fmt.Sprintf("%056d%06d", r.sequence, r.part) }
 
-// invoke sends a batch through the function.
-func (s *Service) invoke(ctx context.Context, b *batch) {
+// request is what the function is sent.
+func (s *Service) request(b *batch) ([]byte, error) {
 	request := functionRequest{InvocationID: s.cloud.UUID("invocation"), DeliveryStreamARN: b.stream.arn, Region: b.stream.at.Region}
 	for i := range b.records {
 		r := &b.records[i]
 		request.Records = append(request.Records, functionRecord{r.id(), r.arrival.UnixMilli(), r.data})
 	}
-	body, err := json.Marshal(request)
+	return json.Marshal(request)
+}
+
+// invoke sends a batch through the function.
+func (s *Service) invoke(ctx context.Context, b *batch) {
+	body, err := s.request(b)
 	if err != nil {
 		s.invoked(b, nil, &failure{"Lambda.FunctionError", err.Error()}, false)
 		return

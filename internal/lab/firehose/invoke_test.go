@@ -277,6 +277,9 @@ func TestFlushDeliversWhatWaitsInAllBuffersNow(t *testing.T) {
 	if got := l.state(); got.Waiting != 2 || got.PendingRecords != 2 {
 		t.Fatalf("got %+v, want both to wait for another try", got)
 	}
+	if got := l.state().Metrics.Failures["S3.NoSuchBucket"]; got != 2 {
+		t.Errorf("tried %d times, want each once", got)
+	}
 	l.s3.missing = ""
 	if err := l.service.Flush(t.Context()); err != nil {
 		t.Fatal(err)

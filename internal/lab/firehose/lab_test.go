@@ -38,13 +38,14 @@ type receiver struct {
 	stored     []bool // which of them were answered well
 	answer     func(*cloud.Delivery) ([]byte, error)
 	missing    string // a part of the ARNs that do not exist
+	key        string // that resources are encrypted with
 }
 
 func (r *receiver) Resource(arn string) (cloud.Resource, error) {
 	if r.missing != "" && strings.Contains(arn, r.missing) {
 		return cloud.Resource{}, fmt.Errorf("%s: %w", arn, cloud.ErrNoResource)
 	}
-	return cloud.Resource{Owner: labtest.Administrator}, nil
+	return cloud.Resource{Owner: labtest.Administrator, Key: r.key}, nil
 }
 
 func (r *receiver) Receive(_ context.Context, d *cloud.Delivery) ([]byte, error) {

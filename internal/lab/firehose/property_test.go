@@ -123,7 +123,7 @@ func (w *world) put(rt *rapid.T) {
 			b, _ := json.Marshal(sent{
 				N: len(w.sent), Account: rapid.SampledFrom([]string{"1", "2", "3", "4", "5", "", "a/b"}).Draw(rt, "account"),
 				Drop: rapid.IntRange(0, 5).Draw(rt, "drop") == 0, Fail: rapid.IntRange(0, 5).Draw(rt, "fail") == 0,
-				Pad: strings.Repeat("x", rapid.SampledFrom([]int{0, 1, 1000, 60_000}).Draw(rt, "pad")),
+				Pad: strings.Repeat("x", rapid.SampledFrom([]int{0, 1, 10, 1000, 30_000}).Draw(rt, "pad")),
 			})
 			w.sent[len(w.sent)] = string(b)
 			whole.Write(b)

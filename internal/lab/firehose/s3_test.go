@@ -223,12 +223,11 @@ func TestAKMSKeyIsNamedToS3(t *testing.T) {
 	})
 	l.put("a")
 	l.advance(300 * time.Second)
-	want := map[string]string{
-		"Content-Type": "application/octet-stream", "x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id": key,
-	}
+	want := map[string]string{"content-type": "application/octet-stream", "sse": "aws:kms", "sse-kms-key-id": key}
 	if diff := cmp.Diff(want, l.s3.deliveries[0].Attributes); diff != "" {
 		t.Error(diff)
 	}
+	l.s3.key = key
 	l.cloud.Receivers.Register("kms", &receiver{missing: "1234"})
 	l.put("b")
 	l.advance(300 * time.Second)
@@ -310,6 +309,34 @@ func BenchmarkPutRecordBatch(b *testing.B) {
 				l.advance(10 * time.Second)
 			}
 			b.ReportMetric(float64(500*b.N)/b.Elapsed().Seconds(), "records/s")
+		})
+	}
+}
+
+func BenchmarkEvents(b *testing.B) {
+	for name, partitioned := range map[string]bool{"one buffer": false, "partitioned by two keys": true} {
+		b.Run(name, func(b *testing.B) {
+			l := newLab(b, firehose.Settings{})
+			l.createS3(func(s *types.ExtendedS3DestinationConfiguration) {
+				if partitioned {
+					partition(s)
+				}
+			})
+			d := &cloud.Delivery{
+				Action: "firehose:PutRecord", Account: labtest.Administrator, Target: "arn:aws:firehose:ap-northeast-1:111111111111:deliverystream/findings",
+				Body: []byte(fmt.Sprintf(`{"detail":{"findings":[{"AwsAccountId":"111111111111","Region":"eu-west-1","Description":"%s"}]}}`, strings.Repeat("x", 3000))),
+			}
+			b.SetBytes(int64(len(d.Body)))
+			for i := range b.N {
+				if _, err := l.cloud.Deliver(b.Context(), d); err != nil {
+					b.Fatal(err)
+				}
+				if i%10_000 == 0 {
+					l.advance(time.Minute)
+					l.s3.deliveries, l.s3.stored = nil, nil
+				}
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
 		})
 	}
 }
