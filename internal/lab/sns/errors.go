@@ -17,6 +17,8 @@ const (
 	invalidBatchEntryID  = "InvalidBatchEntryId"
 	invalidParameter     = "InvalidParameter"
 	kmsAccessDenied      = "KMSAccessDenied"
+	kmsDisabled          = "KMSDisabled"
+	kmsInvalidState      = "KMSInvalidState"
 	kmsNotFound          = "KMSNotFound"
 	notFound             = "NotFound"
 	parameterInvalid     = "ParameterValueInvalid"

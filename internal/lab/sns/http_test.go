@@ -362,17 +362,17 @@ func TestAQueueThatIsNotThereIsGivenUpAtOnce(t *testing.T) {
 func TestAQueueThatDoesNotAnswerIsTriedAgain(t *testing.T) {
 	l := newLab(t)
 	topic := l.topic("a")
-	url := l.queue("q")
+	queue := l.queue("q")
 	l.sub(topic, "sqs", queueARN("q"))
 	if _, err := l.cloud.Faults.Add(cloud.Fault{Kind: cloud.FaultDown, Service: "sqs", From: "sns.amazonaws.com", Times: 4}); err != nil {
 		t.Fatal(err)
 	}
 	l.publish(&sns.PublishInput{TopicArn: topic, Message: aws.String("x")})
-	if got := l.receive(url); len(got) != 0 {
+	if got := l.receive(queue); len(got) != 0 {
 		t.Errorf("received %+v", got)
 	}
 	labtest.Advance(t, l.cloud, time.Second)
-	if got := l.receive(url); len(got) != 1 {
+	if got := l.receive(queue); len(got) != 1 {
 		t.Errorf("received %+v after a second", got)
 	}
 }
@@ -389,10 +389,10 @@ func TestACertificateIsAtItsPathOnly(t *testing.T) {
 		t.Errorf("another path: status %d", w.Code)
 	}
 	l.sns.SetAddress(func(p cloud.Place) string { return "http://127.0.0.1:1/" + p.Region })
-	topic, url := l.topic("a"), l.queue("q")
+	topic, queue := l.topic("a"), l.queue("q")
 	l.sub(topic, "sqs", queueARN("q"))
 	l.publish(&sns.PublishInput{TopicArn: topic, Message: aws.String("x")})
-	if got := l.receive(url); len(got) != 1 || !strings.Contains(*got[0].Body, `"SigningCertURL": "http://127.0.0.1:1/ap-northeast-1/SimpleNotificationService-`) {
+	if got := l.receive(queue); len(got) != 1 || !strings.Contains(*got[0].Body, `"SigningCertURL": "http://127.0.0.1:1/ap-northeast-1/SimpleNotificationService-`) {
 		t.Errorf("received %+v", got)
 	}
 }

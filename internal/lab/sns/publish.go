@@ -107,6 +107,10 @@ func (s *Service) openToPublish(c *wire.Call, parameter, arn string) (*topic, er
 		return t, nil
 	case errors.Is(err, cloud.ErrNoResource):
 		return nil, failure(kmsNotFound, "%v", err)
+	case strings.Contains(err.Error(), "KMS.DisabledException"):
+		return nil, failure(kmsDisabled, "%v", err)
+	case strings.Contains(err.Error(), "KMS.KMSInvalidStateException"):
+		return nil, failure(kmsInvalidState, "%v", err)
 	}
 	return nil, failure(kmsAccessDenied, "%v", err)
 }

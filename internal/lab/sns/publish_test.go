@@ -432,3 +432,32 @@ func TestATopicHasAtMost200Filters(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestAKeyHasToBeThereToPublish(t *testing.T) {
+	l := newLab(t)
+	l.cloud.Receivers.Register("kms", keys{"arn:aws:kms:ap-northeast-1:111111111111:key/k"})
+	topic := l.topic("a")
+	for key, want := range map[string]string{"k": "", "alias/aws/sns": "", "alias/none": "KMSNotFound", "off": "KMSDisabled"} {
+		if _, err := l.SetTopicAttributes(t.Context(), &sns.SetTopicAttributesInput{TopicArn: topic, AttributeName: aws.String("KmsMasterKeyId"), AttributeValue: &key}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Publish(t.Context(), &sns.PublishInput{TopicArn: topic, Message: aws.String("x")}); code(err) != want {
+			t.Errorf("%s: error %v, want %q", key, err, want)
+		}
+	}
+}
+
+// keys is a KMS that has one key, and another that is disabled.
+type keys struct{ arn string }
+
+func (k keys) Resource(arn string) (cloud.Resource, error) {
+	switch {
+	case arn == k.arn:
+		return cloud.Resource{Owner: labtest.Administrator}, nil
+	case strings.HasSuffix(arn, ":key/off"):
+		return cloud.Resource{}, errors.New("KMS.DisabledException: off is disabled")
+	}
+	return cloud.Resource{}, cloud.ErrNoResource
+}
+
+func (keys) Receive(context.Context, *cloud.Delivery) ([]byte, error) { return nil, nil }

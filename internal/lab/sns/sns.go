@@ -204,13 +204,17 @@ func (s *Service) open(c *wire.Call, parameter, arn, action string) (*topic, err
 		s.mu.Unlock()
 		return nil, bad
 	}
-	policy := t.policyAt(s.cloud.Clock.Now(), s.cloud.Lag.Policies)
+	allowed := t.policyAt(s.cloud.Clock.Now(), s.cloud.Lag.Policies)
 	s.mu.Unlock()
-	return t, s.authorize(c, action, t.arn, t.place.Account, policy)
+	return t, s.authorize(c, action, t.arn, t.place.Account, allowed)
 }
 
-func (s *Service) authorize(c *wire.Call, action, resource, owner string, policy []byte) error {
-	err := s.cloud.Authorize(cloud.Access{Who: c.Who, Action: serviceName + ":" + action, Resource: resource, Owner: owner, Policy: policy})
+func (s *Service) authorize(c *wire.Call, action, resource, owner string, allowed []byte) error {
+	conditions := c.Conditions()
+	conditions["aws:SourceOwner"] = c.Account // what the policy that a topic has at first asks for
+	err := s.cloud.Authorize(cloud.Access{
+		Who: c.Who, Action: serviceName + ":" + action, Resource: resource, Owner: owner, Policy: allowed, Context: conditions,
+	})
 	if err != nil {
 		return failure(authorizationError, "%v", err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.org/catchment/internal/lab/cloud"
+	"example.org/catchment/internal/lab/iam"
 	"example.org/catchment/internal/lab/labtest"
 	labsns "example.org/catchment/internal/lab/sns"
 	labsqs "example.org/catchment/internal/lab/sqs"
@@ -325,24 +326,10 @@ func TestPermissionsWithLabels(t *testing.T) {
 	}
 }
 
-// byPolicy lets an account use what is its own, and others by a policy that names their account.
-type byPolicy struct{}
-
-func (byPolicy) Authorize(a cloud.Access) error {
-	if a.Owner == a.Who.Account || strings.Contains(string(a.Policy), ":"+a.Who.Account+":") {
-		return nil
-	}
-	return &cloud.DeniedError{Who: a.Who.ARN, Action: a.Action, Resource: a.Resource}
-}
-
-func (byPolicy) Assume(who cloud.Identity, _, _ string, _ map[string]string) (cloud.Identity, error) {
-	return who, nil
-}
-
 func TestOtherAccountsMayWhatThePolicySays(t *testing.T) {
 	l := newLab(t)
 	topic := l.topic("a")
-	l.cloud.Access = byPolicy{}
+	l.cloud.Access = iam.New(l.cloud)
 	member := sns.NewFromConfig(l.server.Config(labtest.Member, labtest.Region))
 	publish := func() error {
 		_, err := member.Publish(t.Context(), &sns.PublishInput{TopicArn: topic, Message: aws.String("x")})
@@ -357,6 +344,28 @@ func TestOtherAccountsMayWhatThePolicySays(t *testing.T) {
 	}
 	if err := publish(); err != nil {
 		t.Error(err)
+	}
+	// The owner's account is let in by the policy that a topic has at first, and by its own permissions.
+	if _, err := l.Publish(t.Context(), &sns.PublishInput{TopicArn: topic, Message: aws.String("x")}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAQueuesPolicyCounts(t *testing.T) {
+	l := newLab(t)
+	l.cloud.Access = iam.New(l.cloud)
+	topic := l.topic("a")
+	closed := l.queue("closed")
+	open := l.queue("open", "Policy", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"sqs:SendMessage",`+
+		`"Resource":"`+queueARN("open")+`","Condition":{"ArnEquals":{"aws:SourceArn":"`+*topic+`"}}}]}`)
+	l.sub(topic, "sqs", queueARN("closed"))
+	l.sub(topic, "sqs", queueARN("open"))
+	l.publish(&sns.PublishInput{TopicArn: topic, Message: aws.String("x")})
+	if got, none := l.receive(open), l.receive(closed); len(got) != 1 || len(none) != 0 {
+		t.Errorf("received %+v and %+v", got, none)
+	}
+	if state := l.state(); state.Delivered != 1 || state.Failed != 1 || !strings.Contains(state.Subscriptions[0].LastError, "NO_PERMISSIONS") {
+		t.Errorf("state %+v", state)
 	}
 }
 

@@ -133,18 +133,18 @@ func (sub *subscription) set(name, value string) *wire.Error {
 	case nameRedrive:
 		target := ""
 		if value != "" {
-			var policy struct {
+			var redrive struct {
 				Target string `json:"deadLetterTargetArn"`
 			}
-			err := json.Unmarshal([]byte(value), &policy)
-			arn, bad := cloud.ParseARN(policy.Target)
+			err := json.Unmarshal([]byte(value), &redrive)
+			arn, bad := cloud.ParseARN(redrive.Target)
 			if err != nil || bad != nil || arn.Service != protocolSQS {
 				return invalid("RedrivePolicy: deadLetterTargetArn is an invalid arn")
 			}
 			if arn.Region != sub.topic.place.Region {
 				return invalid("RedrivePolicy: must be a queue in the same region")
 			}
-			target = policy.Target
+			target = redrive.Target
 		}
 		sub.deadLetter = target
 	case nameDelivery:

@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"example.org/catchment/internal/lab/cloud"
+	"example.org/catchment/internal/lab/policy"
 	"example.org/catchment/internal/lab/wire"
 )
 
@@ -64,9 +65,7 @@ func checkTopicAttribute(name, value string) *wire.Error {
 	ok := true
 	switch name {
 	case namePolicy:
-		var object map[string]jsontext.Value
-		ok = len(value) <= maxPolicy && json.Unmarshal([]byte(value), &object) == nil && object["Statement"] != nil
-		if !ok {
+		if len(value) > maxPolicy || policy.Validate([]byte(value)) != nil {
 			return invalid("Policy Error: null")
 		}
 	case nameDisplay:
@@ -98,11 +97,10 @@ func checkTopicAttribute(name, value string) *wire.Error {
 
 // policyAt is the policy that holds at a time, where a change takes lag until it does.
 func (t *topic) policyAt(now time.Time, lag time.Duration) []byte {
-	policy := t.policy()
 	if now.Before(t.policyChanged.Add(lag)) {
-		policy = t.formerPolicy
+		return []byte(t.formerPolicy)
 	}
-	return []byte(policy)
+	return []byte(t.policy())
 }
 
 // policy is the policy that was set, or the one that a topic has at first: it lets its owner's account in.
@@ -353,9 +351,13 @@ func (t *topic) readPolicy() policyDocument {
 	return doc
 }
 
-// writePolicy gives the topic a policy. Requires mu.
+// writePolicy gives the topic a policy; where nothing is in it, the one that it had at first. Requires mu.
 func (t *topic) writePolicy(doc policyDocument, now time.Time) error {
-	text, err := json.Marshal(doc, json.FormatNilSliceAsNull(false))
+	if len(doc.Statement) == 0 {
+		t.set(namePolicy, "", now)
+		return nil
+	}
+	text, err := json.Marshal(doc)
 	if err != nil {
 		return fmt.Errorf("policy of %s: %w", t.arn, err)
 	}

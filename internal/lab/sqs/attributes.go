@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"example.org/catchment/internal/lab/cloud"
+	"example.org/catchment/internal/lab/policy"
 	"example.org/catchment/internal/lab/wire"
 )
 
@@ -149,11 +149,8 @@ func (t *settings) setFIFO(name, value string) *wire.Error {
 }
 
 func (t *settings) setPolicy(value string) *wire.Error {
-	if value != "" {
-		var object map[string]jsontext.Value
-		if len(value) > maxPolicy || json.Unmarshal([]byte(value), &object) != nil || object["Statement"] == nil {
-			return badAttribute(namePolicy)
-		}
+	if value != "" && (len(value) > maxPolicy || policy.Validate([]byte(value)) != nil) {
+		return badAttribute(namePolicy)
 	}
 	t.policy = value
 	return nil
@@ -173,21 +170,21 @@ func (t *settings) setRedrive(value string) *wire.Error {
 		t.redrive, t.deadLetter, t.maxReceives = "", "", 0
 		return nil
 	}
-	var policy struct {
+	var redrive struct {
 		Target string `json:"deadLetterTargetArn"`
 		Max    *count `json:"maxReceiveCount"`
 	}
-	switch err := json.Unmarshal([]byte(value), &policy); {
+	switch err := json.Unmarshal([]byte(value), &redrive); {
 	case err != nil:
 		return badValue(value, nameRedrive, "Redrive policy is not a valid JSON map.")
-	case policy.Target == "":
+	case redrive.Target == "":
 		return badValue(value, nameRedrive, "Redrive policy does not contain mandatory attribute: deadLetterTargetArn.")
-	case policy.Max == nil:
+	case redrive.Max == nil:
 		return badValue(value, nameRedrive, "Redrive policy does not contain mandatory attribute: maxReceiveCount.")
-	case *policy.Max < 1 || *policy.Max > maxRedrive:
-		return badValue(value, nameRedrive, "Invalid value for maxReceiveCount: "+strconv.Itoa(int(*policy.Max))+", valid values are from 1 to 1000 both inclusive.")
+	case *redrive.Max < 1 || *redrive.Max > maxRedrive:
+		return badValue(value, nameRedrive, "Invalid value for maxReceiveCount: "+strconv.Itoa(int(*redrive.Max))+", valid values are from 1 to 1000 both inclusive.")
 	}
-	t.redrive, t.deadLetter, t.maxReceives = value, policy.Target, int(*policy.Max)
+	t.redrive, t.deadLetter, t.maxReceives = value, redrive.Target, int(*redrive.Max)
 	return nil
 }
 
@@ -198,16 +195,16 @@ type redriveAllowPolicy struct {
 }
 
 func (t *settings) setRedriveAllow(value string) *wire.Error {
-	var policy redriveAllowPolicy
+	var allow redriveAllowPolicy
 	if value != "" {
-		err := json.Unmarshal([]byte(value), &policy)
-		byQueue := policy.Permission == "byQueue"
-		known := byQueue || policy.Permission == "allowAll" || policy.Permission == "denyAll"
-		if err != nil || !known || byQueue != (len(policy.Sources) > 0) || len(policy.Sources) > maxSources {
+		err := json.Unmarshal([]byte(value), &allow)
+		byQueue := allow.Permission == "byQueue"
+		known := byQueue || allow.Permission == "allowAll" || allow.Permission == "denyAll"
+		if err != nil || !known || byQueue != (len(allow.Sources) > 0) || len(allow.Sources) > maxSources {
 			return badValue(value, nameRedriveAllow, "Amazon SQS can't create the redrive allow policy, as it's in an unsupported format.")
 		}
 	}
-	t.redriveAllow, t.permission = value, policy
+	t.redriveAllow, t.permission = value, allow
 	return nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"example.org/catchment/internal/lab/cloud"
 	"example.org/catchment/internal/lab/labtest"
 	labsqs "example.org/catchment/internal/lab/sqs"
 )
@@ -335,48 +334,6 @@ func TestDuplicates(t *testing.T) {
 	l.delete(url, again[0])
 	if got := l.receive(url); len(got) != 0 {
 		t.Errorf("received %q a third time", bodies(got))
-	}
-}
-
-// An authorizer lets an account use what is its own, and others by a policy that is their account's id.
-type byPolicy struct{ seen []cloud.Access }
-
-func (b *byPolicy) Authorize(a cloud.Access) error {
-	b.seen = append(b.seen, a)
-	if a.Owner == a.Who.Account || string(a.Policy) == `{"Statement":["`+a.Who.Account+`"]}` {
-		return nil
-	}
-	return &cloud.DeniedError{Who: a.Who.ARN, Action: a.Action, Resource: a.Resource}
-}
-
-func (b *byPolicy) Assume(who cloud.Identity, _, _ string, _ map[string]string) (cloud.Identity, error) {
-	return who, nil
-}
-
-func TestOtherAccountsMayWhatThePolicySays(t *testing.T) {
-	l := newLab(t)
-	l.cloud.Access = &byPolicy{}
-	closed, open := l.queue("closed"), l.queue("open", "Policy", `{"Statement":["222222222222"]}`)
-	member := sqs.NewFromConfig(l.server.Config(labtest.Member, labtest.Region))
-	send := func(url *string) error {
-		_, err := member.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x")})
-		return err
-	}
-	if err := send(closed); code(err) != "AccessDenied" {
-		t.Errorf("a queue without policy: error %v", err)
-	}
-	if err := send(open); err != nil {
-		t.Error(err)
-	}
-	found, err := member.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: aws.String("open"), QueueOwnerAWSAccountId: aws.String(labtest.Administrator)})
-	if err != nil || *found.QueueUrl != *open {
-		t.Errorf("found %v, error %v", found, err)
-	}
-	if _, err := member.DeleteQueue(t.Context(), &sqs.DeleteQueueInput{QueueUrl: open}); code(err) != "AccessDenied" {
-		t.Errorf("deleting it: error %v", err)
-	}
-	if got := l.receive(open); bodies(got) != "x" || got[0].Attributes["SenderId"] != "AIDALABS222222222222" {
-		t.Errorf("received %+v", got)
 	}
 }
 

@@ -19,6 +19,8 @@ const (
 	invalidBatchEntryID   = "InvalidBatchEntryId"
 	invalidContents       = "InvalidMessageContents"
 	kmsAccessDenied       = "KmsAccessDenied"
+	kmsDisabled           = "KmsDisabled"
+	kmsInvalidState       = "KmsInvalidState"
 	kmsNotFound           = "KmsNotFound"
 	messageNotInflight    = "MessageNotInflight"
 	overLimit             = "OverLimit"
@@ -49,6 +51,10 @@ func queryCode(shape string) string {
 		return "QueueAlreadyExists"
 	case kmsAccessDenied:
 		return "KMS.AccessDeniedException"
+	case kmsDisabled:
+		return "KMS.DisabledException"
+	case kmsInvalidState:
+		return "KMS.InvalidStateException"
 	case kmsNotFound:
 		return "KMS.NotFoundException"
 	case accessDenied:

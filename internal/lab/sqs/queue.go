@@ -243,14 +243,14 @@ func (q *queue) purge() {
 
 // policyAt is the policy that holds at a time, where a change takes lag until it does; nil: none.
 func (q *queue) policyAt(now time.Time, lag time.Duration) []byte {
-	policy := q.settings.policy
+	text := q.settings.policy
 	if now.Before(q.policyChanged.Add(lag)) {
-		policy = q.formerPolicy
+		text = q.formerPolicy
 	}
-	if policy == "" {
+	if text == "" {
 		return nil
 	}
-	return []byte(policy)
+	return []byte(text)
 }
 
 // set makes the queue have other settings.

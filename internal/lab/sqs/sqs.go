@@ -225,9 +225,11 @@ func (s *Service) own(c *wire.Call, url, action string) (*queue, error) {
 
 func (s *Service) authorize(c *wire.Call, q *queue, action string) error {
 	s.mu.Lock()
-	policy := q.policyAt(s.cloud.Clock.Now(), s.cloud.Lag.Policies)
+	allowed := q.policyAt(s.cloud.Clock.Now(), s.cloud.Lag.Policies)
 	s.mu.Unlock()
-	err := s.cloud.Authorize(cloud.Access{Who: c.Who, Action: "sqs:" + action, Resource: q.arn, Owner: q.place.Account, Policy: policy})
+	err := s.cloud.Authorize(cloud.Access{
+		Who: c.Who, Action: "sqs:" + action, Resource: q.arn, Owner: q.place.Account, Policy: allowed, Context: c.Conditions(),
+	})
 	if err != nil {
 		return denied(err)
 	}
@@ -249,6 +251,10 @@ func (s *Service) permitKey(c *wire.Call, q *queue, action string) error {
 		return nil
 	case errors.Is(err, cloud.ErrNoResource):
 		return failure(kmsNotFound, "%v", err)
+	case strings.Contains(err.Error(), "KMS.DisabledException"):
+		return failure(kmsDisabled, "%v", err)
+	case strings.Contains(err.Error(), "KMS.KMSInvalidStateException"):
+		return failure(kmsInvalidState, "%v", err)
 	}
 	return failure(kmsAccessDenied, "%v", err)
 }

@@ -141,14 +141,14 @@ func TestAQueueHasAllItsAttributes(t *testing.T) {
 	}
 	labtest.Advance(t, l.cloud, time.Hour)
 	if _, err := l.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: url, Attributes: map[string]string{
-		"KmsMasterKeyId": "alias/mine", "Policy": `{"Statement":[]}`, "RedrivePolicy": "",
+		"KmsMasterKeyId": "alias/mine", "Policy": policy(`"*"`, "sqs:*", ""), "RedrivePolicy": "",
 	}}); err != nil {
 		t.Fatal(err)
 	}
 	got := l.attributes(url)
 	for name, value := range map[string]string{
 		"KmsMasterKeyId": "alias/mine", "KmsDataKeyReusePeriodSeconds": "300", "SqsManagedSseEnabled": "false", "RedrivePolicy": "",
-		"Policy": `{"Statement":[]}`, "CreatedTimestamp": start, "LastModifiedTimestamp": strconv.FormatInt(labtest.Start.Add(time.Hour).Unix(), 10),
+		"Policy": policy(`"*"`, "sqs:*", ""), "CreatedTimestamp": start, "LastModifiedTimestamp": strconv.FormatInt(labtest.Start.Add(time.Hour).Unix(), 10),
 	} {
 		if got[name] != value {
 			t.Errorf("%s is %q after the change, want %q", name, got[name], value)
@@ -191,6 +191,8 @@ func TestMakingAQueue(t *testing.T) {
 		"a data key for less than a minute":        {"a", []string{"KmsDataKeyReusePeriodSeconds", "59"}, "InvalidAttributeValue"},
 		"a number that is none":                    {"a", []string{"VisibilityTimeout", "x"}, "InvalidAttributeValue"},
 		"a policy that is no JSON":                 {"a", []string{"Policy", "x"}, "InvalidAttributeValue"},
+		"a policy without a principal":             {"a", []string{"Policy", `{"Statement":[{"Effect":"Allow","Action":"sqs:*","Resource":"*"}]}`}, "InvalidAttributeValue"},
+		"a policy of more than 8 KiB":              {"a", []string{"Policy", policy(`"*"`, "sqs:"+strings.Repeat("x", 8192), "")}, "InvalidAttributeValue"},
 		"two kinds of encryption":                  {"a", []string{"KmsMasterKeyId", "alias/x", "SqsManagedSseEnabled", "true"}, "InvalidAttributeValue"},
 		"a dead-letter queue that is not there":    {"a", []string{"RedrivePolicy", redrive("none", 1)}, "InvalidParameterValue"},
 		"one elsewhere":                            {"a", []string{"RedrivePolicy", strings.Replace(redrive("there", 1), "ap-northeast-1", "us-east-1", 1)}, "InvalidParameterValue"},

@@ -31,7 +31,7 @@ func checkTags(tags map[string]string) *wire.Error {
 
 // accessTo asks for something in the caller's own account.
 func accessTo(c *wire.Call, action, arn string) cloud.Access {
-	return cloud.Access{Who: c.Who, Action: serviceName + ":" + action, Resource: arn}
+	return cloud.Access{Who: c.Who, Action: serviceName + ":" + action, Resource: arn, Context: c.Conditions()}
 }
 
 type tagQueueInput struct {
