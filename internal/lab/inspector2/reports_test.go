@@ -30,6 +30,13 @@ func (b *bucket) Resource(arn string) (cloud.Resource, error) {
 	return cloud.Resource{Owner: labtest.Member}, nil
 }
 
+// ResourceFor is what S3 does: each put chooses its key.
+func (b *bucket) ResourceFor(d *cloud.Delivery) (cloud.Resource, error) {
+	r, err := b.Resource(d.Target)
+	r.Key = d.Attributes["sse-kms-key-id"]
+	return r, err
+}
+
 func (b *bucket) Receive(ctx context.Context, d *cloud.Delivery) ([]byte, error) {
 	return b.inbox.Receive(ctx, d)
 }

@@ -48,7 +48,7 @@ func (a assessor) hosts(place cloud.Place, run inspector.Run) (hosts []*asset, w
 	if started {
 		for _, m := range c.open() {
 			if x := c.assets[m.slot]; slices.Contains(hosts, x) {
-				wrong = append(wrong, condition{x, int(m.issue)})
+				wrong = append(wrong, condition{x, m.issue})
 			}
 		}
 	}

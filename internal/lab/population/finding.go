@@ -252,8 +252,11 @@ func (p *Population) networkFinding(f *inspector2.Finding, place cloud.Place, a 
 	f.Network = &inspector2.NetworkReachability{
 		Protocol: x.protocol, Ports: inspector2.PortRange{Begin: x.number, End: x.number},
 		Path: inspector2.NetworkPath{Steps: []inspector2.Step{
-			{ID: gateway, Type: "AWS::EC2::InternetGateway"}, {ID: acl, Type: "AWS::EC2::NetworkAcl"}, {ID: group, Type: "AWS::EC2::SecurityGroup"},
-			{ID: card, Type: "AWS::EC2::NetworkInterface"}, {ID: a.resource.ID, Type: "AWS::EC2::Instance"},
+			{ID: gateway, Type: "AWS::EC2::InternetGateway"},
+			{ID: acl, Type: "AWS::EC2::NetworkAcl"},
+			{ID: group, Type: "AWS::EC2::SecurityGroup"},
+			{ID: card, Type: "AWS::EC2::NetworkInterface"},
+			{ID: a.resource.ID, Type: "AWS::EC2::Instance"},
 		}},
 	}
 }

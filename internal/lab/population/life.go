@@ -63,12 +63,11 @@ func (p *Population) first(c *cell) {
 
 // happen requires that mu is held.
 func (p *Population) happen(c *cell, m moment) error {
-	if m.what == noises {
-		return p.noise(c, m)
-	}
-	a := c.assets[m.slot]
-	if a.generation != int(m.generation) {
-		return nil // of an asset that is gone
+	var a *asset
+	if m.what != noises {
+		if a = c.assets[m.slot]; a.generation != int(m.generation) {
+			return nil // of an asset that is gone
+		}
 	}
 	switch m.what {
 	case launches:
@@ -77,9 +76,12 @@ func (p *Population) happen(c *cell, m moment) error {
 		return p.scan(c, m, a)
 	case looked:
 		return p.look(c, m, a)
-	default:
+	case ends:
 		return p.end(c, m, a)
+	case noises:
+		return p.noise(c, m)
 	}
+	return nil
 }
 
 // ignore passes over that nobody scans here: life goes on.
@@ -110,7 +112,7 @@ func (a *asset) reason(otherwise string) string {
 // scan opens the findings that are there from the first, and lets the others wait.
 func (p *Population) scan(c *cell, m moment, a *asset) error {
 	for _, issue := range p.issues(c.place, a) {
-		next := moment{what: looked, slot: m.slot, generation: m.generation, issue: int32(issue)}
+		next := moment{what: looked, slot: m.slot, generation: m.generation, issue: issue}
 		d := p.throw("late", c.place.Account, c.place.Region, m.slot, m.generation, issue)
 		if d.chance(p.Rates.Late) {
 			p.push(c, next, time.Duration(d.share()*float64(p.until.Sub(p.cloud.Clock.Now()))))
@@ -145,7 +147,7 @@ func (p *Population) look(c *cell, m moment, a *asset) error {
 	if m.state.open || d.chance(p.Rates.Reopen) {
 		p.push(c, m, away)
 	}
-	f := p.finding(c.place, a, int(m.issue), m.state)
+	f := p.finding(c.place, a, m.issue, m.state)
 	f.Status = status
 	_, err := p.scanner.Report(c.place, f)
 	return ignore(err)
@@ -205,7 +207,7 @@ func (p *Population) rescan(place cloud.Place) {
 		}
 	}
 	for _, m := range c.open() {
-		f := p.finding(place, c.assets[m.slot], int(m.issue), m.state)
+		f := p.finding(place, c.assets[m.slot], m.issue, m.state)
 		f.Status = inspector2.Active
 		_, err := p.scanner.Report(place, f)
 		p.keep(ignore(err))

@@ -25,7 +25,7 @@ type moment struct {
 	at         int64 // milliseconds from the begin
 	slot       int32
 	generation int32
-	issue      int32
+	issue      int
 	step       int32 // how many moments it had
 	what       happening
 	state      findingState
