@@ -13,6 +13,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -154,11 +155,6 @@ func reportFaults(faults config.Errors) checkReport {
 // laterVersions names the parts of a valid spec that this version does not serve.
 func laterVersions(spec *config.Spec) []string {
 	var notes []string
-	for i, source := range spec.Sources {
-		if source.SQS != nil {
-			notes = append(notes, fmt.Sprintf("%s.sqs needs a later version: this one takes no events from it", config.Item("sources", i)))
-		}
-	}
 	if spec.Organization != nil {
 		notes = append(notes, "organization is for a later version: this one does not use it")
 	}
@@ -285,8 +281,8 @@ func printCheck(out io.Writer, report checkReport) error {
 // visible makes a text that may quote an event safe for a terminal.
 func visible(text string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '\uFFFD'
+		if !unicode.IsPrint(r) { // what turns the text around too
+			return unicode.ReplacementChar
 		}
 		return r
 	}, text)

@@ -25,6 +25,8 @@ type runOptions struct {
 	journal   string
 	listen    string
 	keysFile  string
+	queue     string
+	ack       string
 	metrics   string
 	grace     time.Duration
 	interval  time.Duration
@@ -38,9 +40,11 @@ func newRunCommand() *cobra.Command {
 	var o runOptions
 	cmd := &cobra.Command{
 		Use:   "run [-c SPEC] [--to s3://BUCKET[/PREFIX] | --to FOLDER]",
-		Short: "Take events over HTTP and put their findings into the bucket",
-		Long: `run takes events over HTTP (EventBridge API destinations, SNS, Firehose's HTTP endpoint, any sender of JSON) and puts
-the findings that the spec's pattern matches into the bucket, exactly once. An answer of 200 means: on disk, in the journal.
+		Short: "Take events over HTTP or from a queue and put their findings into the bucket",
+		Long: `run takes events over HTTP (EventBridge API destinations, SNS, Firehose's HTTP endpoint, any sender of JSON) or from SQS
+queues, and puts the findings that the spec's pattern matches into the bucket, exactly once. An answer of 200, or a
+message deleted from a queue, means: on disk, in the journal (with --ack stored: in the bucket). Several workers may
+share a queue.
 
 On SIGTERM it takes nothing more, puts what is pending for as long as --grace, and leaves the rest in the journal for
 the next start. A second signal ends it at once; nothing is lost by that, nor by a crash.
@@ -49,6 +53,7 @@ Exit status: 0 stopped by a signal, the journal intact; 1 it could not go on, or
 spec is wrong.`,
 		Example: `  catchment run --to ./bucket
   catchment run --to s3://aws-logs-inspector-111111111111 --journal /var/lib/catchment/journal --listen 127.0.0.1:8480
+  catchment run --to s3://aws-logs-inspector-111111111111 --queue https://sqs.eu-west-1.amazonaws.com/111111111111/findings
   catchment run -c catchment.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -61,6 +66,8 @@ spec is wrong.`,
 	f.StringVar(&o.journal, "journal", "", "folder of the journal, instead of the spec's")
 	f.StringVar(&o.listen, "listen", "", "HOST:PORT to take events at, instead of the spec's")
 	f.StringVar(&o.keysFile, "keys-file", "", "file of API keys, instead of the spec's; needed beyond this machine")
+	f.StringVar(&o.queue, "queue", "", "URL of an SQS queue to take events from, instead of the spec's sources (beside --listen, if given)")
+	f.StringVar(&o.ack, "ack", "", "when messages are deleted, instead of the spec's: journal, or stored (in the bucket)")
 	f.StringVar(&o.metrics, "metrics", "", "HOST:PORT of /metrics, /healthz, /readyz and /status, instead of the spec's; or none")
 	f.DurationVar(&o.grace, "grace", 0, "how long to go on putting after SIGTERM, instead of the spec's")
 	f.DurationVar(&o.interval, "interval", 0, "how old a record gets before its object is put, instead of the spec's")
@@ -96,27 +103,46 @@ func (o *runOptions) choose(spec *config.Spec) error {
 			spec.Streams[i].Buffering.Interval = o.interval
 		}
 	}
-	if (o.listen != "" || o.keysFile != "") && len(spec.Sources) == 0 {
-		spec.Sources = config.Default().Sources
+	return o.chooseSources(spec)
+}
+
+// chooseSources puts the flags over the spec's sources.
+func (o *runOptions) chooseSources(spec *config.Spec) error {
+	if o.queue != "" {
+		at, err := config.ParseQueueURL(o.queue)
+		if err != nil {
+			return usageError(fmt.Errorf("--queue: %w", err))
+		}
+		spec.Sources = []config.Source{{SQS: at}}
 	}
-	set := 0
+	overHTTP := 0
 	for _, s := range spec.Sources {
-		if s.SQS != nil {
-			return usageError(errors.New("sources: sqs: this version takes events over HTTP only"))
+		if s.HTTP != nil {
+			overHTTP++
 		}
-		if o.listen != "" {
+	}
+	if (o.listen != "" || o.keysFile != "") && overHTTP == 0 {
+		spec.Sources = append(spec.Sources, config.Default().Sources...)
+		overHTTP = 1
+	}
+	for _, s := range spec.Sources {
+		switch {
+		case s.HTTP != nil && o.listen != "":
 			s.HTTP.Listen = o.listen
+		case s.SQS != nil && o.ack == config.AckJournal, s.SQS != nil && o.ack == config.AckStored:
+			s.SQS.Ack = o.ack
+		case s.SQS != nil && o.ack != "":
+			return usageError(fmt.Errorf("--ack %q: expected journal or stored", o.ack))
 		}
-		if o.keysFile != "" {
+		if s.HTTP != nil && o.keysFile != "" {
 			s.HTTP.KeysFile = o.keysFile
 		}
-		set++
 	}
 	switch {
-	case set == 0:
-		return usageError(withHint(errors.New("no source: there is nothing to take events from"), "give --listen HOST:PORT"))
-	case set > 1 && o.listen != "":
-		return usageError(fmt.Errorf("--listen: the spec has %d HTTP sources", set))
+	case len(spec.Sources) == 0:
+		return usageError(withHint(errors.New("no source: there is nothing to take events from"), "give --listen HOST:PORT or --queue URL"))
+	case overHTTP > 1 && o.listen != "":
+		return usageError(fmt.Errorf("--listen: the spec has %d HTTP sources", overHTTP))
 	}
 	return nil
 }
@@ -133,7 +159,7 @@ func runRun(ctx context.Context, o runOptions, in io.Reader, errOut io.Writer) e
 	if err != nil {
 		return usageError(err)
 	}
-	e := &engine{logger: logger, spec: spec, metrics: web.NewMetrics(), started: time.Now()}
+	e := &engine{logger: logger, spec: spec, aws: o.aws, metrics: web.NewMetrics(), started: time.Now()}
 	settings, err := e.settings()
 	if err != nil {
 		return err
@@ -194,6 +220,7 @@ func (e *engine) serve(ctx context.Context, o runOptions) error {
 type listening struct {
 	PID     int      `json:"pid"`
 	Events  []string `json:"events"`            // URLs that events are taken at
+	Queues  []string `json:"queues,omitempty"`  // URLs of the queues that they are taken from
 	Metrics string   `json:"metrics,omitempty"` // URL of /status, /metrics …
 }
 

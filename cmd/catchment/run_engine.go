@@ -21,6 +21,7 @@ import (
 	"example.org/catchment/internal/journal"
 	"example.org/catchment/internal/source"
 	"example.org/catchment/internal/source/push"
+	"example.org/catchment/internal/source/sqs"
 	"example.org/catchment/internal/store"
 	"example.org/catchment/internal/web"
 )
@@ -37,9 +38,11 @@ const (
 	keyFile         = "file"
 	keyGrace        = "grace"
 	keyKey          = "key"
+	keyMessages     = "messages"
 	keyOutage       = "outage"
 	keyPending      = "pending"
 	keyPosition     = "position"
+	keyQueue        = "queue"
 	keyReason       = "reason"
 	keyReceived     = "received"
 	keyRecords      = "records"
@@ -63,6 +66,7 @@ const (
 type engine struct {
 	logger    *slog.Logger
 	spec      *config.Spec
+	aws       awsOptions
 	metrics   *web.Metrics
 	started   time.Time
 	bucket    string
@@ -164,6 +168,15 @@ func (e *engine) listen(ctx context.Context) (sources []source.Source, where lis
 	}()
 	var network net.ListenConfig
 	for _, s := range e.spec.Sources {
+		if s.SQS != nil {
+			from, err := e.queue(ctx, s.SQS)
+			if err != nil {
+				return nil, where, err
+			}
+			sources = append(sources, from)
+			where.Queues = append(where.Queues, s.SQS.QueueURL)
+			continue
+		}
 		h := s.HTTP
 		l, err := network.Listen(ctx, "tcp", h.Listen)
 		if err != nil {
@@ -196,6 +209,27 @@ func (e *engine) listen(ctx context.Context) (sources []source.Source, where lis
 		where.Metrics = "http://" + e.web.Addr().String()
 	}
 	return sources, where, nil
+}
+
+// queue makes the source of a queue. Its region is that of its URL, where that tells.
+func (e *engine) queue(ctx context.Context, s *config.SQSSource) (source.Source, error) {
+	access := assembly.Access{Profile: e.aws.profile, Region: config.QueueRegion(s.QueueURL)}
+	if access.Region == "" {
+		access.Region = e.aws.region
+	}
+	cfg, err := access.Config(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l := e.logger.With(keyQueue, s.QueueURL)
+	return sqs.New(sqs.Options{
+		Queue: sqs.Open(cfg, s.QueueURL), Stored: s.Ack == config.AckStored, Grace: e.spec.Drain.Grace / 2,
+		Events: sqs.Events{
+			Delayed:   func(err error, in time.Duration) { l.Error("queue does not answer", keyError, err, keyRetryIn, in) },
+			Recovered: func(after time.Duration) { l.Info("queue answers again", keyOutage, after) },
+			Returned:  func(n int, err error) { l.Warn("messages left in the queue", keyMessages, n, keyError, err) },
+		},
+	}), nil
 }
 
 func (e *engine) pushEvents() push.Events {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -18,6 +19,26 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"waitfor": func(ts *testscript.TestScript, _ bool, args []string) {
 		if err := waitForFile(context.Background(), ts.MkAbs(args[0])); err != nil {
 			ts.Fatalf("waitfor %s: %v", args[0], err)
+		}
+	},
+	// ask-lab READY-FILE METHOD QUESTION [BODY] asks the lab that has written READY-FILE.
+	"ask-lab": func(ts *testscript.TestScript, neg bool, args []string) {
+		var ready labReady
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &ready))
+		body := ""
+		if len(args) > 3 {
+			body = args[3]
+		}
+		r, err := http.NewRequestWithContext(context.Background(), args[1], ready.URL+"/_lab/"+args[2], strings.NewReader(body))
+		ts.Check(err)
+		r.Header.Set("Content-Type", "application/json")
+		answer, err := http.DefaultClient.Do(r)
+		ts.Check(err)
+		defer answer.Body.Close()
+		_, err = io.Copy(ts.Stdout(), answer.Body)
+		ts.Check(err)
+		if (answer.StatusCode != http.StatusOK) != neg {
+			ts.Fatalf("ask-lab: answered %s", answer.Status)
 		}
 	},
 	// post READY-FILE FILE sends a file to the collector that has written READY-FILE.

@@ -5,9 +5,14 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"example.org/catchment/internal/function"
 )
 
 func TestMain(m *testing.M) {
+	if function.Invoked() { // the demo's function is this very program, called bootstrap
+		os.Exit(mainStatus())
+	}
 	testscript.Main(m, map[string]func(){
 		"catchment": func() { os.Exit(mainStatus()) },
 	})

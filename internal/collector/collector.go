@@ -122,6 +122,10 @@ type Collector struct {
 	queue    []*seal // sealed, waiting for a worker
 	wake     time.Time
 	draining bool
+	hurried  bool // a source waits for what is pending, and is to stop
+	tracking bool // a source waits until its records are stored
+	stays    map[batch.Position]*stay
+	staying  map[duplicate.Digest]*stay
 }
 
 type streamKey struct {

@@ -49,7 +49,15 @@ func (c *Collector) Run(ctx context.Context, grace time.Duration, sources ...sou
 	defer context.AfterFunc(ctx, end)()
 	intake, ictx := errgroup.WithContext(accept)
 	for _, s := range sources {
-		intake.Go(func() error { return s.Run(ictx, c.Deliver) })
+		deliver := c.Deliver
+		if p, ok := s.(source.Patient); ok && p.AfterStored() {
+			c.mu.Lock()
+			c.tracking = true
+			c.mu.Unlock()
+			deliver = c.DeliverStored
+			defer context.AfterFunc(ctx, c.hurry)()
+		}
+		intake.Go(func() error { return s.Run(ictx, deliver) })
 	}
 	if len(sources) == 0 {
 		<-ictx.Done()
@@ -101,13 +109,14 @@ func (c *Collector) dispatch(ctx context.Context, jobs chan<- *seal) error {
 			head = c.queue[0]
 		}
 		hungry, full := len(c.queue) < c.o.Puts && len(unsealed) == 0, c.stats.Full
+		hurried := c.hurried
 		idle := len(c.sealing) == 0 && c.batcher.Records() == 0
 		finished := c.draining && idle
 		c.mu.Unlock()
 		if finished {
 			return nil
 		}
-		if full && pending && hungry {
+		if (full || hurried) && pending && hungry {
 			continue
 		}
 		if full && idle { // what fills the journal has been stored before: no commit will come to delete it
@@ -152,7 +161,7 @@ func (c *Collector) takeDue() []*seal {
 	for len(seals) < sealGroup && records < maxCount { // of several bytes each in the sealed payload
 		b, ok := c.batcher.Full()
 		if !ok && hungry {
-			if b, ok = c.batcher.Due(now); !ok && (c.draining || c.stats.Full) {
+			if b, ok = c.batcher.Due(now); !ok && (c.draining || c.hurried || c.stats.Full) {
 				b, ok = c.batcher.Any()
 			}
 		}

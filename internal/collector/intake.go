@@ -58,34 +58,44 @@ type intake struct {
 	document  []byte
 	rejection uint64 // of the document, so far
 	emit      func(*pipeline.Outcome)
+	patient   bool    // waits until its records are stored
+	stays     []*stay // that it waits for then
 }
 
 const keepIntake = 4 << 20 // bytes: a larger buffer is not kept for the next Deliver
 
 // Deliver is a source.Deliver.
 func (c *Collector) Deliver(ctx context.Context, docs []document.Document) error {
+	_, err := c.deliver(ctx, docs, false)
+	return err
+}
+
+// deliver gets docs into the journal. Where patient is set it gives what to wait for until they are in the bucket.
+func (c *Collector) deliver(ctx context.Context, docs []document.Document, patient bool) (stays []*stay, err error) {
 	in, _ := c.intakes.Get().(*intake)
 	defer func() {
+		stays, in.stays = in.stays, nil
 		if cap(in.buf) <= keepIntake {
 			c.intakes.Put(in)
 		}
 	}()
+	in.patient = patient
 	in.route(c, docs)
 	for {
 		own := c.admit(in)
 		if own == nil {
 			c.settle(in, nil, nil)
 		} else if err := c.write(ctx, in, own); err != nil {
-			return err
+			return nil, err
 		}
 		if len(in.waits) == 0 {
-			return nil
+			return nil, nil
 		}
 		for _, other := range in.waits {
 			select {
 			case <-other.done:
 			case <-ctx.Done():
-				return ctx.Err()
+				return nil, ctx.Err()
 			}
 		}
 	}
@@ -213,6 +223,9 @@ func (c *Collector) settle(in *intake, own *claim, positions []journal.Position)
 			i.fate = counted
 			c.stats.Received++
 			c.stats.Duplicate++
+			if other := c.staying[i.digest]; in.patient && other != nil {
+				in.stays = append(in.stays, other)
+			}
 		}
 	}
 	if own == nil {
@@ -229,12 +242,15 @@ func (c *Collector) settle(in *intake, own *claim, positions []journal.Position)
 		if i.rejection {
 			c.stats.Rejected[i.code]++
 		}
+		if c.tracking {
+			c.track(in, i.digest, positions[n])
+		}
 		c.pend(i.rejection, positions[n], batch.Record{
 			Stream: i.stream, Prefix: i.prefix, Size: i.size, Arrival: in.arrival, Instant: i.instant,
 			Digest: sumOf(i.digest),
 		})
 	}
-	if next, ok := c.batcher.Next(); c.batcher.HasFull() || ok && (c.wake.IsZero() || next.Before(c.wake)) {
+	if next, ok := c.batcher.Next(); c.hurried || c.batcher.HasFull() || ok && (c.wake.IsZero() || next.Before(c.wake)) {
 		c.nudge()
 	}
 }

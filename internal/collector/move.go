@@ -67,8 +67,9 @@ func (c *Collector) move(ctx context.Context, s *seal) error {
 	for _, p := range moved {
 		c.segments[segmentOf(p)]++
 	}
-	for _, p := range s.positions {
+	for i, p := range s.positions {
 		c.release(p)
+		c.moved(p, moved[i])
 	}
 	s.positions, s.replaces, s.at = moved, s.at, at[0]
 	c.mu.Unlock()

@@ -234,6 +234,7 @@ func (c *Collector) account(group []result) (freed bool) {
 		}
 		for _, at := range r.positions {
 			freed = c.release(at) || freed
+			c.left(at, r.lost > 0)
 		}
 	}
 	return freed

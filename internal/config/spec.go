@@ -25,6 +25,9 @@ const (
 
 	ChecksumNone = "none" // send a checksum only where S3 demands one
 
+	AckJournal = "journal" // when its events are in the journal
+	AckStored  = "stored"  // when they are in the bucket
+
 	ListenNone = "none" // Metrics.Listen: no listener
 )
 
@@ -104,6 +107,7 @@ type TLS struct {
 // An SQSSource takes events from a queue.
 type SQSSource struct {
 	QueueURL string
+	Ack      string // AckJournal or AckStored: when a message is deleted
 }
 
 // Journal is the durable log between accepted and stored.

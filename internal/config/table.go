@@ -157,10 +157,13 @@ func sourceNode(s *Source) node {
 				return httpNode(s.HTTP)
 			},
 		},
-		{"sqs", "An SQS queue. Needs a later version of catchment.", false, func() node {
-			s.SQS = &SQSSource{}
+		{"sqs", "An SQS queue that an EventBridge rule or an SNS topic fills.", false, func() node {
+			s.SQS = &SQSSource{Ack: AckJournal}
 			return object{want: "an object with a queue_url", fields: []field{
 				{"queue_url", "The queue.", true, func() node { return word(queueURL, &s.SQS.QueueURL) }},
+				{"ack", "When a message is deleted: its events are in the journal, or stored in the bucket.", false, func() node {
+					return word(words(AckJournal, AckStored), &s.SQS.Ack)
+				}},
 			}}
 		}},
 	}}

@@ -39,6 +39,7 @@ var may = map[string]string{
 	"internal/source":            "internal/document",
 	"internal/source/files":      "internal/store",
 	"internal/source/push":       "internal/document internal/scan internal/source",
+	"internal/source/sqs":        "internal/document internal/source",
 	"internal/source/sourcetest": "internal/document internal/source",
 	"internal/store/dir":         "internal/store",
 	"internal/store/mem":         "internal/store",
@@ -46,6 +47,9 @@ var may = map[string]string{
 	"internal/store/storetest":   "internal/store",
 	"internal/importer": "internal/batch internal/document internal/duplicate internal/encode internal/pipeline " +
 		"internal/prefix internal/store",
+	"internal/lab": "internal/lab/account internal/lab/cloud internal/lab/events internal/lab/firehose internal/lab/iam internal/lab/inspector " +
+		"internal/lab/inspector2 internal/lab/kms internal/lab/lambda internal/lab/organizations internal/lab/population internal/lab/s3 " +
+		"internal/lab/securityhub internal/lab/sns internal/lab/sqs internal/lab/sts internal/lab/wire",
 	"internal/lab/cloud":         "",
 	"internal/lab/policy":        "",
 	"internal/lab/wire":          "internal/lab/cloud",
@@ -71,7 +75,7 @@ var may = map[string]string{
 }
 
 // sdk lists the packages that may import the AWS SDK outside of tests.
-var sdk = []string{"cmd/catchment", "internal/assembly", "internal/function", "internal/store/s3", "internal/lab/labtest"}
+var sdk = []string{"cmd/catchment", "internal/assembly", "internal/function", "internal/source/sqs", "internal/store/s3", "internal/lab/labtest"}
 
 type goPackage struct {
 	ImportPath string

@@ -31,6 +31,14 @@ type Source interface {
 	Run(ctx context.Context, deliver Deliver) error
 }
 
+// A Patient source may want its documents to be in the bucket before it acknowledges them, so that nothing depends on
+// this machine's disk. Then its Deliver returns nil only when they are, which takes as long as a stream buffers; when the
+// source is to stop, what it waits for is stored at once.
+type Patient interface {
+	Source
+	AfterStored() bool // asked once, before Run
+}
+
 // ErrBusy says that documents were not taken over because too many are waiting: the sender is to try again later.
 var ErrBusy = errors.New("too much is waiting to be stored")
 

@@ -38,8 +38,8 @@ type Fault struct {
 	Region  string        `json:"region,omitempty"`
 	Share   float64       `json:"share,omitempty"` // of the occasions, above 0 to 1; 0: all
 	Times   int           `json:"times,omitempty"` // after that many it is over; 0: never
-	Delay   time.Duration `json:"delay,omitempty"` // nanoseconds
-	Until   time.Time     `json:"until,omitzero"`  // lab time; zero: until it is taken away
+	Delay   time.Duration `json:"-"`
+	Until   time.Time     `json:"until,omitzero"` // lab time; zero: until it is taken away
 
 	seen, hit uint64
 }
