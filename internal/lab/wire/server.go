@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -64,12 +65,19 @@ func (s *Server) Call(ctx context.Context, who cloud.Identity, at cloud.Place, s
 	return encodeJSON(out, "{}")
 }
 
+// readAll reads a body whose length is said to be n, or -1. What is said costs no more than 32 MiB.
+func readAll(from io.Reader, n int64) ([]byte, error) {
+	body := bytes.NewBuffer(make([]byte, 0, min(max(n, 0), 32<<20)+bytes.MinRead))
+	_, err := body.ReadFrom(from)
+	return body.Bytes(), err
+}
+
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &Call{Cloud: s.cloud, HTTP: r, RequestID: s.cloud.UUID("request")}
 	w.Header().Set("X-Amzn-Requestid", c.RequestID)
 	w.Header().Set("X-Amz-Request-Id", c.RequestID)
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := readAll(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength)
 	if err != nil {
 		s.fail(w, c, nil, StatusErrorf(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the body is longer than %d bytes", maxBody))
 		return
