@@ -19,6 +19,7 @@ var may = map[string]string{
 	"cmd/catchment-lambda": "internal/function",
 
 	"internal/assembly": "internal/config internal/encode internal/pipeline internal/store internal/store/dir internal/store/s3",
+	"internal/function": "internal/assembly internal/config internal/handler internal/store",
 	"internal/handler":  "internal/batch internal/document internal/encode internal/pipeline internal/prefix internal/store",
 
 	"internal/batch":             "",
