@@ -41,7 +41,7 @@ func ownZip() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	f, err := os.Open(self)
+	f, err := os.Open(self) //nolint:gosec // it is this program
 	if err != nil {
 		return nil, fmt.Errorf("read this program: %w", err)
 	}

@@ -34,7 +34,6 @@ type demo struct {
 	regions       []string
 	partition     string
 	bucket        string
-	functionZip   []byte
 }
 
 // Names of what the demo makes.
