@@ -6,18 +6,19 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"example.org/catchment/internal/lab/cloud"
 )
 
 // unsigned puts bodies into chunks without signatures.
 func unsigned(trailer string, chunks ...string) string {
 	var b strings.Builder
-	for _, c := range append(chunks, "") {
-		fmt.Fprintf(&b, "%x\r\n%s", len(c), c)
+	for _, c := range chunks {
 		if c != "" {
-			b.WriteString("\r\n")
+			fmt.Fprintf(&b, "%x\r\n%s\r\n", len(c), c)
 		}
 	}
-	return b.String() + trailer + "\r\n"
+	return b.String() + "0\r\n" + trailer + "\r\n"
 }
 
 func TestChunksAreTakenApart(t *testing.T) {
@@ -129,5 +130,29 @@ func TestPoliciesThatLetEverybodyIn(t *testing.T) {
 				t.Errorf("%s: public: %v", name, got)
 			}
 		}
+	}
+}
+
+func TestTheLabsMemoryHasAnEnd(t *testing.T) {
+	c := cloud.New(cloud.Options{})
+	s := New(c)
+	if err := s.CreateBucket(c.Accounts.Place("111111111111", "us-east-1"), "lake"); err != nil {
+		t.Fatal(err)
+	}
+	b := s.buckets["lake"]
+	put := func(n int) error {
+		v := &version{encryption: encryption{algorithm: sseS3}}
+		s.fill(v, make([]byte, n), checksum{})
+		return s.commit(b, "k", v, condition{})
+	}
+	s.stored = maxStored - overhead - 11
+	if err := put(11); err == nil || !strings.HasPrefix(err.Error(), "InsufficientStorage") {
+		t.Errorf("one byte too many: got %v", err)
+	}
+	if err := put(10); err != nil {
+		t.Errorf("up to the end: %v", err)
+	}
+	if _, err := s.erase(b, "k", "", false, condition{}); err != nil || s.stored != maxStored-overhead-11 {
+		t.Errorf("deleted: %d bytes too many, %v", s.stored-(maxStored-overhead-11), err)
 	}
 }

@@ -61,7 +61,7 @@ func (s *Service) keyContext(b *bucket, key string, e encryption) map[string]str
 	}
 }
 
-// kmsFailure is the code that KMS gives with a key that cannot be used: KMS.DisabledException …
+// kmsFailure is the code that KMS gives with a key that cannot be used, such as KMS.DisabledException.
 var kmsFailure = regexp.MustCompile(`KMS\.\w+`)
 
 // permitKey asks KMS on behalf of whoever puts (kms:GenerateDataKey) or gets (kms:Decrypt).
