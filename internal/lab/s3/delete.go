@@ -43,6 +43,9 @@ func (s *Service) erase(b *bucket, key, id string, bypass bool, c condition) (de
 		}
 		return deletion{}, nil
 	}
+	if s.stored+overhead > maxStored {
+		return deletion{}, full()
+	}
 	m := &version{marker: true, modified: now.Truncate(time.Second)}
 	s.push(b, key, m)
 	return deletion{m.id, true}, nil

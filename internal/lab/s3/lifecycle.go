@@ -315,7 +315,7 @@ func (s *Service) expire(b *bucket, o *object, rule *lifecycleRule, now time.Tim
 		}
 	case !rule.matches(v):
 	case e.Days != nil && due(v.modified, *e.Days, now), e.dated(now):
-		_, _ = s.erase(b, o.key, "", false, condition{}) // without a condition it cannot fail
+		_, _ = s.erase(b, o.key, "", false, condition{}) // a lab that is full keeps it
 	}
 }
 

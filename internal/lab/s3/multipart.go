@@ -39,8 +39,9 @@ type upload struct {
 	parts     map[int]*part
 }
 
-// drop gives the parts' space back. Requires that mu is held.
+// drop gives the space of an upload back. Requires that mu is held.
 func (s *Service) drop(u *upload) {
+	s.stored -= overhead
 	for _, p := range u.parts {
 		s.stored -= int64(p.size) + overhead
 	}
@@ -48,6 +49,7 @@ func (s *Service) drop(u *upload) {
 
 // retake undoes drop. Requires that mu is held.
 func (s *Service) retake(u *upload) {
+	s.stored += overhead
 	for _, p := range u.parts {
 		s.stored += int64(p.size) + overhead
 	}
@@ -110,9 +112,9 @@ func (s *Service) createMultipartUpload(r *request) error {
 		id: s.cloud.Letters("s3 upload", 32), key: r.key, by: r.Who.ARN, version: v, algorithm: a, composite: composite,
 		started: s.cloud.Clock.Now().Truncate(time.Second), parts: make(map[int]*part),
 	}
-	s.mu.Lock()
-	b.uploads[u.id] = u
-	s.mu.Unlock()
+	if err := s.addUpload(b, u); err != nil {
+		return err
+	}
 	h := r.w.Header()
 	v.encryption.tell(h)
 	if a != nil {
@@ -124,6 +126,21 @@ func (s *Service) createMultipartUpload(r *request) error {
 	p.text("Key", r.key)
 	p.text("UploadId", u.id)
 	r.answer(p, "InitiateMultipartUploadResult")
+	return nil
+}
+
+// addUpload counts an upload without parts too, so that their number has an end.
+func (s *Service) addUpload(b *bucket, u *upload) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b.gone {
+		return noSuchBucket(b.name)
+	}
+	if s.stored+overhead > maxStored {
+		return full()
+	}
+	s.stored += overhead
+	b.uploads[u.id] = u
 	return nil
 }
 
