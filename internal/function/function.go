@@ -1,7 +1,8 @@
 // Package function starts the handler as a function of AWS Lambda.
 //
-// The function's spec is catchment.yaml beside its executable, else the text of the variable CATCHMENT_SPEC, else the
-// defaults. CATCHMENT_BUCKET names the bucket in place of the spec's.
+// The function's spec is the text of the variable CATCHMENT_SPEC, else catchment.yaml beside its executable, else the
+// defaults. CATCHMENT_BUCKET names the bucket in place of the spec's, CATCHMENT_STREAM the stream that Firehose's records
+// are of.
 package function
 
 import (
@@ -9,8 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,11 +32,15 @@ import (
 const (
 	VariableSpec   = "CATCHMENT_SPEC"
 	VariableBucket = "CATCHMENT_BUCKET"
+	VariableStream = "CATCHMENT_STREAM"
 )
 
-// variableAPI is set where Lambda has started the process.
+// What Lambda sets: where its Runtime API is, and the folder of the function's code.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
-const variableAPI = "AWS_LAMBDA_RUNTIME_API"
+const (
+	variableAPI  = "AWS_LAMBDA_RUNTIME_API"
+	variableTask = "LAMBDA_TASK_ROOT"
+)
 
 // maxAttempts is how often a call that is throttled is tried: an invocation has time.
 const maxAttempts = 8
@@ -43,11 +50,11 @@ func Invoked() bool { return os.Getenv(variableAPI) != "" }
 
 // Start handles invocations until Lambda ends the process. It returns only with the error that kept it from starting.
 func Start(ctx context.Context) error {
-	h, err := New(ctx)
+	h, err := New(ctx, slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 	if err != nil {
 		return fmt.Errorf("set the function up: %w", err)
 	}
-	lambda.StartHandler(invoked{h})
+	lambda.Start(invoked{h})
 	return errors.New("Lambda's Runtime API has ended") //nolint:staticcheck // a name
 }
 
@@ -61,20 +68,27 @@ func (i invoked) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 
 var _ lambda.Handler = invoked{}
 
-// New makes the handler from the process's environment.
-func New(ctx context.Context) (*handler.Handler, error) {
+// New makes the handler from the process's environment. Of what goes wrong with records it logs a line to log.
+func New(ctx context.Context, log *slog.Logger) (*handler.Handler, error) {
 	spec, err := readSpec()
 	if err != nil {
 		return nil, err
 	}
 	if to := os.Getenv(VariableBucket); to != "" {
-		spec.Bucket.URL = to
+		if spec.Bucket.URL = to; !isS3(to) { // a folder would be gone with the invocation
+			return nil, fmt.Errorf("%s %q: expected s3://BUCKET", VariableBucket, to)
+		}
 	}
 	p, err := assembly.Pipeline(spec)
 	if err != nil {
 		return nil, err
 	}
-	o := handler.Options{Pipeline: p, Newline: spec.Managed == nil || spec.Managed.Newline == "lambda"}
+	o := handler.Options{
+		Pipeline: p, Stream: os.Getenv(VariableStream), Newline: spec.Managed == nil || spec.Managed.Newline == "lambda", Events: logTo(log),
+	}
+	if o.Stream != "" && !slices.ContainsFunc(spec.Streams, func(s config.Stream) bool { return s.Name == o.Stream }) {
+		return nil, fmt.Errorf("%s %q: the spec has no such stream", VariableStream, o.Stream)
+	}
 	for _, s := range spec.Streams {
 		kind, err := assembly.Compression(s)
 		if err != nil {
@@ -86,7 +100,7 @@ func New(ctx context.Context) (*handler.Handler, error) {
 		}
 		o.Streams = append(o.Streams, handler.Stream{Compression: kind, Level: s.Level, Location: zone})
 	}
-	if !strings.HasPrefix(spec.Bucket.URL, "s3://") { // a folder would be gone with the invocation
+	if !isS3(spec.Bucket.URL) { // a transformation needs none
 		return handler.New(o), nil
 	}
 	bucket, err := assembly.OpenBucket(ctx, spec.Bucket.URL, spec, assembly.Access{})
@@ -104,6 +118,8 @@ func New(ctx context.Context) (*handler.Handler, error) {
 	return handler.New(o), nil
 }
 
+func isS3(url string) bool { return strings.HasPrefix(url, "s3://") }
+
 // Assessments is Inspector Classic in a region, over the SDK. Calls that are throttled are tried again.
 func Assessments(cfg aws.Config, region string) handler.Assessments {
 	return &assessments{inspector.NewFromConfig(cfg, func(o *inspector.Options) {
@@ -120,7 +136,7 @@ func readSpec() (*config.Spec, error) {
 	if text := os.Getenv(VariableSpec); text != "" {
 		return config.ReadFile("-", strings.NewReader(text), o)
 	}
-	spec, err := config.ReadFile(filepath.Join(os.Getenv("LAMBDA_TASK_ROOT"), "catchment.yaml"), strings.NewReader(""), o)
+	spec, err := config.ReadFile(filepath.Join(os.Getenv(variableTask), "catchment.yaml"), strings.NewReader(""), o)
 	if errors.Is(err, fs.ErrNotExist) {
 		return config.Default(), nil
 	}

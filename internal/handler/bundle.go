@@ -3,9 +3,9 @@ package handler
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -23,15 +23,23 @@ const puts = 8
 // maxBundle is how many bytes of lines wait before they are put, so that a run of any size fits into a small function.
 const maxBundle = 32 << 20
 
+// Counts are of records, and of the objects that were put.
+type Counts struct {
+	Stored    int `json:"stored"`   // lines of findings or events
+	Rejected  int `json:"rejected"` // error records
+	Filtered  int `json:"filtered"`
+	Duplicate int `json:"duplicate"` // of lines of the same invocation
+	Objects   int `json:"objects"`
+}
+
 // A bundle is the records of one invocation by partition: each becomes one object.
 type bundle struct {
-	h     *Handler
-	parts map[partitionKey]*part
-	order []*part // of their first records
-	seen  map[[sha256.Size]byte]struct{}
-	size  int
-
-	objects, stored, rejected, filtered, duplicate int
+	h      *Handler
+	parts  map[partitionKey]*part
+	order  []*part // of their first records
+	seen   map[batch.ID]struct{}
+	size   int
+	counts Counts // stored and rejected count before the put
 }
 
 type partitionKey struct {
@@ -45,37 +53,42 @@ type part struct {
 
 	lines   [][]byte
 	oldest  time.Time
-	sources []int // the numbers of the documents that its lines came from
+	sources []int // the numbers of the documents that its lines came from, in order
+}
+
+func (p *part) from(source int) {
+	if n := len(p.sources); n == 0 || p.sources[n-1] != source {
+		p.sources = append(p.sources, source)
+	}
 }
 
 func (h *Handler) newBundle() *bundle {
-	return &bundle{h: h, parts: make(map[partitionKey]*part), seen: make(map[[sha256.Size]byte]struct{})}
+	return &bundle{h: h, parts: make(map[partitionKey]*part), seen: make(map[batch.ID]struct{})}
 }
 
-// total is how many records were added.
-func (b *bundle) total() int { return b.stored + b.rejected + b.filtered + b.duplicate }
-
-// add takes what became of a record of the document with a number. A line that was there already, for the same event and
-// place, is a duplicate.
+// add takes what became of a record of the source with a number; the numbers come in order. A line that was there
+// already, for the same event and place, is a duplicate.
 func (b *bundle) add(source int, o *pipeline.Outcome) {
 	if o.Kind == pipeline.Filtered {
-		b.filtered++
+		b.counts.Filtered++
 		return
 	}
 	key := partitionKey{o.Stream, o.Prefix}
-	same := batch.NewID([]byte(fmt.Sprint(o.Stream)), []byte(o.Prefix), o.EventID, o.Line)
-	sum := sha256.Sum256(append(same[:], o.Line...))
-	if _, twice := b.seen[sum]; twice {
-		b.duplicate++
+	p := b.parts[key]
+	id := batch.NewID(strconv.AppendInt(nil, int64(o.Stream), 10), []byte(o.Prefix), o.EventID, o.Line)
+	if _, twice := b.seen[id]; twice {
+		b.counts.Duplicate++
+		if p != nil { // else it is in the bucket
+			p.from(source)
+		}
 		return
 	}
-	b.seen[sum] = struct{}{}
+	b.seen[id] = struct{}{}
 	if o.Kind == pipeline.Rejected {
-		b.rejected++
+		b.counts.Rejected++
 	} else {
-		b.stored++
+		b.counts.Stored++
 	}
-	p := b.parts[key]
 	if p == nil {
 		p = &part{partitionKey: key, oldest: o.Time}
 		b.parts[key] = p
@@ -86,58 +99,67 @@ func (b *bundle) add(source int, o *pipeline.Outcome) {
 	if o.Time.Before(p.oldest) {
 		p.oldest = o.Time
 	}
-	if !slices.Contains(p.sources, source) {
-		p.sources = append(p.sources, source)
-	}
+	p.from(source)
 }
 
-// put puts the objects, and gives the errors of those that could not be put by the numbers of the documents in them.
+// put puts the objects, and gives the errors of those that could not be put by the numbers of the sources of their lines.
 func (b *bundle) put(ctx context.Context) map[int]error {
-	failed := make(map[int]error)
-	var mu sync.Mutex
+	errs := make([]error, len(b.order))
 	var group errgroup.Group
 	group.SetLimit(puts)
-	for _, p := range b.order {
+	for i, p := range b.order {
 		group.Go(func() error {
-			err := b.putPart(ctx, p)
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				b.objects++
-				return nil
-			}
-			for _, source := range p.sources {
-				failed[source] = err
-			}
+			errs[i] = b.h.putPart(ctx, p)
 			return nil
 		})
 	}
-	_ = group.Wait() // the errors are in failed
+	_ = group.Wait() // the errors are in errs
+	failed := make(map[int]error)
+	for i, p := range b.order {
+		if errs[i] == nil {
+			b.counts.Objects++
+			continue
+		}
+		for _, source := range p.sources {
+			if failed[source] == nil {
+				failed[source] = errs[i]
+			}
+		}
+	}
 	b.parts, b.order, b.size = make(map[partitionKey]*part), nil, 0
 	return failed
 }
 
 // putPart puts one object. Its key follows from its lines, in their order: the lines are sorted first, since messages
 // come in any.
-func (b *bundle) putPart(ctx context.Context, p *part) error {
+func (h *Handler) putPart(ctx context.Context, p *part) error {
 	slices.SortFunc(p.lines, bytes.Compare)
-	spec, how := b.h.o.Pipeline.Streams()[p.stream], b.h.o.Streams[p.stream]
+	spec, how := h.o.Pipeline.Streams()[p.stream], h.o.Streams[p.stream]
 	id := batch.NewID(append([][]byte{[]byte(p.prefix)}, p.lines...)...)
-	compressor, err := encode.NewCompressor(how.Compression, how.Level)
-	if err != nil {
-		return err
-	}
-	builder := encode.NewBuilder(compressor)
-	for _, line := range p.lines {
-		builder.Add(line)
-	}
 	at := p.oldest.UTC()
 	if how.Location != nil {
 		at = at.In(how.Location)
 	}
 	key := prefix.Finish(p.prefix, id) + batch.Name(spec.Name, spec.Version, at, id, how.Compression.Extension())
-	if err := b.h.o.Store.Put(ctx, key, builder.Object()); err != nil {
+	compressor, err := compressorOf(&h.compressors[p.stream], how)
+	if err != nil {
+		return fmt.Errorf("compress %s: %w", key, err)
+	}
+	builder := encode.NewBuilder(compressor)
+	for _, line := range p.lines {
+		builder.Add(line)
+	}
+	object := builder.Object()
+	h.compressors[p.stream].Put(compressor)
+	if err := h.o.Store.Put(ctx, key, object); err != nil {
 		return fmt.Errorf("put %s: %w", key, err)
 	}
 	return nil
+}
+
+func compressorOf(pool *sync.Pool, how Stream) (*encode.Compressor, error) {
+	if c, ok := pool.Get().(*encode.Compressor); ok {
+		return c, nil
+	}
+	return encode.NewCompressor(how.Compression, how.Level)
 }

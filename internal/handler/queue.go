@@ -34,35 +34,57 @@ type itemFailure struct {
 	ItemIdentifier string `json:"itemIdentifier"`
 }
 
+// A QueueResult is what became of the messages of one invocation by SQS.
+type QueueResult struct {
+	Messages, Failed int   // Failed: how many stay in the queue
+	Err              error // why; of several reasons that of the first message
+	Counts
+}
+
 // queue stores the events of a batch of messages. A message arrived when it was sent, so that it belongs to the same
 // place whenever it is handled.
 func (h *Handler) queue(ctx context.Context, event []byte) ([]byte, error) {
+	if h.o.Store == nil {
+		return nil, fmt.Errorf("store messages of SQS: %w", ErrNoBucket)
+	}
 	var in queueEvent
 	if err := json.Unmarshal(event, &in, jsontext.AllowInvalidUTF8(true)); err != nil {
 		return nil, fmt.Errorf("read SQS's invocation: %w", err)
 	}
-	out := queueAnswer{Failures: []itemFailure{}}
+	router := h.all.routers.Get().(*pipeline.Router) //nolint:forcetypeassert // see newLane
+	defer h.all.routers.Put(router)
 	b := h.newBundle()
 	for i, m := range in.Records {
 		arrival := pipeline.Arrival{Time: h.sent(m)}
+		outcomes := 0
 		take := func(doc document.Document) bool {
-			h.router.Route(doc, arrival, func(o *pipeline.Outcome) { b.add(i, o) })
+			router.Route(doc, arrival, func(o *pipeline.Outcome) {
+				outcomes++
+				b.add(i, o)
+			})
 			return true
 		}
-		before := b.total()
-		document.Split(document.Notification([]byte(m.Body)), document.Options{Scan: h.router.Scan}, take)
-		if b.total() == before { // nothing disappears
+		document.Split(document.Notification([]byte(m.Body)), document.Options{Scan: router.Scan}, take)
+		if outcomes == 0 { // nothing disappears
 			take(document.Document{Bytes: []byte(m.Body), Err: document.ErrNotJSON})
 		}
 	}
 	failed := b.put(ctx)
+	result := QueueResult{Messages: len(in.Records), Failed: len(failed), Counts: b.counts}
+	out := queueAnswer{Failures: []itemFailure{}}
 	for i, m := range in.Records {
-		if failed[i] != nil {
+		if err := failed[i]; err != nil {
 			out.Failures = append(out.Failures, itemFailure{m.MessageID})
+			if result.Err == nil {
+				result.Err = err
+			}
 		}
 	}
-	if len(failed) == len(in.Records) && len(failed) > 0 {
-		return nil, fmt.Errorf("none of %d messages could be stored: %w", len(in.Records), failed[0])
+	if h.o.Events.Queued != nil {
+		h.o.Events.Queued(result)
+	}
+	if len(failed) > 0 && len(failed) == len(in.Records) {
+		return nil, fmt.Errorf("none of %d messages could be stored: %w", len(in.Records), result.Err)
 	}
 	return answer(out)
 }

@@ -3,6 +3,7 @@ package handler
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,8 +22,9 @@ const (
 	resultFailed  = "ProcessingFailed"
 )
 
-// maxAnswer bounds the answer to Firehose: Lambda's 6 MB, less some room for what is around the records.
-const maxAnswer = 6<<20 - 64<<10
+// maxAnswer bounds the answer to Firehose in bytes. Lambda takes 6 MB, which its own refusals reckon as 6 MiB and a bit.
+// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+const maxAnswer = 6_000_000
 
 type firehoseEvent struct {
 	DeliveryStreamARN string           `json:"deliveryStreamArn"`
@@ -33,10 +35,6 @@ type firehoseRecord struct {
 	RecordID string `json:"recordId"`
 	Arrival  int64  `json:"approximateArrivalTimestamp"` // milliseconds
 	Data     string `json:"data"`                        // base64
-}
-
-type firehoseAnswer struct {
-	Records []transformed `json:"records"`
 }
 
 type transformed struct {
@@ -50,100 +48,151 @@ type metadata struct {
 	PartitionKeys map[string]string `json:"partitionKeys"`
 }
 
+// A TransformResult is what became of the records of one invocation by Firehose. OK, Dropped and those of Failed are all.
+type TransformResult struct {
+	Records, OK, Dropped int
+	// Failed is how many records failed by reason: an errorCode of an error record, or one of the words below.
+	Failed map[string]int
+}
+
+// Why a record fails that the pipeline has nothing to say about.
+const (
+	failedBase64 = "invalid-base64"
+	failedEmpty  = "empty"          // there is no document in it
+	failedPlaces = "several-places" // its findings have different partition keys
+	failedSize   = "answer-too-large"
+)
+
 // transform answers Firehose. Each record is answered once, in the order in which they came.
 func (h *Handler) transform(event []byte) ([]byte, error) {
 	var in firehoseEvent
 	if err := json.Unmarshal(event, &in, jsontext.AllowInvalidUTF8(true)); err != nil {
 		return nil, fmt.Errorf("read Firehose's invocation: %w", err)
 	}
-	stream := h.o.Stream
-	if i, ok := h.byName[in.DeliveryStreamARN[strings.LastIndexByte(in.DeliveryStreamARN, '/')+1:]]; ok {
-		stream = i
+	stream, err := h.streamOf(in.DeliveryStreamARN)
+	if err != nil {
+		return nil, err
 	}
-	names := h.o.Pipeline.KeyNames(stream)
-	out := firehoseAnswer{Records: make([]transformed, 0, len(in.Records))}
-	room := maxAnswer
-	for _, r := range in.Records {
-		room -= len(r.RecordID) + len(`{"recordId":"","result":"ProcessingFailed"},`)
+	l, err := h.alone[stream]()
+	if err != nil {
+		return nil, err
 	}
-	for _, r := range in.Records {
-		t := h.transformRecord(r, stream, names)
-		size := len(t.Data)
-		if t.Metadata != nil {
-			size += len(`,"data":"","metadata":{"partitionKeys":{}}`)
-			for k, v := range t.Metadata.PartitionKeys {
-				size += len(`"":"",`) + len(k) + 6*len(v) // a value may have to be escaped
+	router := l.routers.Get().(*pipeline.Router) //nolint:forcetypeassert // see newLane
+	defer l.routers.Put(router)
+	names := l.pipeline.KeyNames(0)
+	// At worst every record fails: there is room for that, and what is left goes to those that do not.
+	room := h.most - len(`{"records":[]}`)
+	refusals := make([][]byte, len(in.Records))
+	for i, r := range in.Records {
+		if refusals[i], err = answer(transformed{RecordID: r.RecordID, Result: resultFailed}); err != nil {
+			return nil, err
+		}
+		room -= len(refusals[i]) + len(",")
+	}
+	if room < 0 {
+		return nil, fmt.Errorf("the answer to %d records would be larger than %d bytes", len(in.Records), h.most)
+	}
+	result := TransformResult{Records: len(in.Records), Failed: make(map[string]int)}
+	out := []byte(`{"records":[`)
+	for i, r := range in.Records {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		t, failed := h.transformRecord(router, r, names)
+		b := refusals[i]
+		if failed == "" {
+			if b, err = answer(t); err != nil {
+				return nil, err
+			}
+			if room -= len(b) - len(refusals[i]); room < 0 { // Firehose keeps the record as it came, under its error prefix
+				room += len(b) - len(refusals[i])
+				b, failed = refusals[i], failedSize
 			}
 		}
-		if size > room { // Firehose keeps the record as it came, under its error prefix
-			t = transformed{RecordID: r.RecordID, Result: resultFailed}
-			size = 0
+		switch {
+		case failed != "":
+			result.Failed[failed]++
+		case t.Result == resultDropped:
+			result.Dropped++
+		default:
+			result.OK++
 		}
-		room -= size
-		out.Records = append(out.Records, t)
+		out = append(out, b...)
 	}
-	return answer(out)
+	if h.o.Events.Transformed != nil {
+		h.o.Events.Transformed(result)
+	}
+	return append(out, "]}"...), nil
 }
 
-// transformRecord answers one record. One that belongs to several places cannot be answered: Firehose takes one set of
-// partition keys for each, so it is ProcessingFailed, and kept.
-func (h *Handler) transformRecord(r firehoseRecord, stream int, names []string) transformed {
-	failed := transformed{RecordID: r.RecordID, Result: resultFailed}
+// streamOf is the stream whose records a delivery stream has. Not knowing is an error: with another stream's pattern the
+// records would be dropped.
+func (h *Handler) streamOf(deliveryStream string) (int, error) {
+	if len(h.alone) == 1 {
+		return 0, nil
+	}
+	name := deliveryStream[strings.LastIndexByte(deliveryStream, '/')+1:]
+	for _, s := range []string{h.o.Stream, name} {
+		if i, ok := h.byName[s]; ok {
+			return i, nil
+		}
+	}
+	return 0, fmt.Errorf("the spec has %d streams, and none is called like the delivery stream %q: say which one it is", len(h.alone), name)
+}
+
+// transformRecord answers one record, or says why it failed. One that belongs to several places cannot be answered:
+// Firehose takes one set of partition keys for each.
+func (h *Handler) transformRecord(router *pipeline.Router, r firehoseRecord, names []string) (t transformed, failed string) {
 	raw, err := base64.StdEncoding.DecodeString(r.Data)
 	if err != nil {
-		return failed
+		return t, failedBase64
 	}
 	var lines []byte
-	var keys map[string]string
-	broken, stored := false, 0
-	document.Split(raw, document.Options{Scan: h.router.Scan}, func(doc document.Document) bool {
-		h.router.Route(doc, pipeline.Arrival{Time: time.UnixMilli(r.Arrival).UTC()}, func(o *pipeline.Outcome) {
-			switch {
-			case o.Stream != stream || o.Kind == pipeline.Filtered:
-				broken = broken || o.Kind == pipeline.Rejected && doc.Err != nil // which no stream could read
-			case o.Kind == pipeline.Rejected:
-				broken = true
-			default:
-				if stored > 0 && !sameKeys(keys, names, o.Values) {
-					broken = true
-					return
-				}
-				if stored > 0 {
-					lines = append(lines, '\n')
-				}
-				stored++
-				lines = append(lines, o.Line...)
-				if keys == nil && len(names) > 0 {
-					keys = make(map[string]string, len(names))
-					for i, name := range names {
-						keys[name] = string(o.Values[i])
-					}
-				}
+	var keys []string // values, by names
+	outcomes, stored := 0, 0
+	take := func(o *pipeline.Outcome) {
+		outcomes++
+		switch {
+		case failed != "" || o.Kind == pipeline.Filtered:
+			return
+		case o.Kind == pipeline.Rejected:
+			failed = o.Code
+			return
+		case stored > 0:
+			if !slices.EqualFunc(keys, o.Values, func(a string, b []byte) bool { return a == string(b) }) {
+				failed = failedPlaces
+				return
 			}
-		})
-		return !broken
+			lines = append(lines, '\n')
+		default:
+			for _, v := range o.Values {
+				keys = append(keys, string(v))
+			}
+		}
+		stored++
+		lines = append(lines, o.Line...)
+	}
+	document.Split(raw, document.Options{Scan: router.Scan}, func(doc document.Document) bool {
+		router.Route(doc, pipeline.Arrival{Time: time.UnixMilli(r.Arrival).UTC()}, take)
+		return failed == ""
 	})
 	switch {
-	case broken, stored == 0 && len(raw) == 0:
-		return failed
+	case failed != "":
+		return t, failed
+	case outcomes == 0:
+		return t, failedEmpty
 	case stored == 0:
-		return transformed{RecordID: r.RecordID, Result: resultDropped}
+		return transformed{RecordID: r.RecordID, Result: resultDropped}, ""
 	}
 	if h.o.Newline {
 		lines = append(lines, '\n')
 	}
-	t := transformed{RecordID: r.RecordID, Result: resultOK, Data: base64.StdEncoding.EncodeToString(lines)}
-	if keys != nil {
-		t.Metadata = &metadata{keys}
-	}
-	return t
-}
-
-func sameKeys(keys map[string]string, names []string, values [][]byte) bool {
-	for i, name := range names {
-		if keys[name] != string(values[i]) {
-			return false
+	t = transformed{RecordID: r.RecordID, Result: resultOK, Data: base64.StdEncoding.EncodeToString(lines)}
+	if len(names) > 0 {
+		t.Metadata = &metadata{make(map[string]string, len(names))}
+		for i, name := range names {
+			t.Metadata.PartitionKeys[name] = keys[i]
 		}
 	}
-	return true
+	return t, ""
 }
