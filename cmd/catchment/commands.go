@@ -14,5 +14,6 @@ func commands() []*cobra.Command {
 		newRunCommand(),
 		newSchemaCommand(),
 		newStatusCommand(),
+		newTemplateCommand(),
 	}
 }
