@@ -2,6 +2,7 @@ package template
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -200,8 +201,8 @@ func deliveryStream(o Options, s Stream, prefix any, dynamic bool) node {
 func processors(o Options, s Stream, dynamic bool) []any {
 	processor := func(kind string, parameters ...any) node {
 		var list []any
-		for i := 0; i < len(parameters); i += 2 {
-			list = append(list, object("ParameterName", parameters[i], "ParameterValue", parameters[i+1]))
+		for pair := range slices.Chunk(parameters, 2) {
+			list = append(list, object("ParameterName", pair[0], "ParameterValue", pair[1]))
 		}
 		return object("Type", kind, "Parameters", list)
 	}
