@@ -17,6 +17,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 )
@@ -49,8 +50,9 @@ type Cloud struct {
 	// Access decides who may do what. nil: everybody everything. It is set before the first request and not changed.
 	Access Authorizer
 
-	// API asks the lab's own services, as somebody. The wire server sets it before the first request.
-	API API
+	// API and Requests ask the lab's own services, as somebody. The wire server sets them before the first request.
+	API      API
+	Requests Requester
 
 	mu    sync.Mutex
 	url   string            // guarded by mu
@@ -76,8 +78,16 @@ func New(o Options) *Cloud {
 // An API answers calls of one service to another that AWS makes over the public API: with the caller's permissions.
 type API interface {
 	// Call asks for an operation of a service, by its signing name, with a JSON body. Its errors are those that a client
-	// would see.
+	// would see. The body holds all parameters of the operation as its model names them, those of a REST path and of its
+	// query included; services of the Query protocol take JSON here, too.
 	Call(ctx context.Context, who Identity, at Place, service, operation string, body []byte) ([]byte, error)
+}
+
+// A Requester is for services that are asked by methods, paths and headers of HTTP: S3.
+type Requester interface {
+	// Request sends a request that nobody has signed, as somebody, from a place. An answer that is an error of the service
+	// is an answer, not an error.
+	Request(ctx context.Context, who Identity, at Place, service string, r *http.Request) (*http.Response, error)
 }
 
 // SetURL says at which address the lab is served: http://127.0.0.1:4599.

@@ -17,7 +17,7 @@ func compileRoutes(s *Service) []route {
 	var out []route
 	for name, op := range s.Operations {
 		if op.Path != "" {
-			out = append(out, route{name, op.Method, strings.Split(strings.Trim(op.Path, "/"), "/")})
+			out = append(out, route{name, op.Method, pathSegments(op.Path)})
 		}
 	}
 	// Literals go before labels, and longer paths before shorter ones.
@@ -30,6 +30,19 @@ func compileRoutes(s *Service) []route {
 		}
 		return strings.Compare(a.name, b.name)
 	})
+	return out
+}
+
+func pathSegments(path string) []string { return strings.Split(strings.Trim(path, "/"), "/") }
+
+// labels are the names of the path's labels.
+func (rt *route) labels() []string {
+	var out []string
+	for _, segment := range rt.segments {
+		if label, ok := strings.CutPrefix(segment, "{"); ok {
+			out = append(out, strings.TrimSuffix(strings.TrimSuffix(label, "}"), "+"))
+		}
+	}
 	return out
 }
 

@@ -31,13 +31,14 @@ func NewServer(c *cloud.Cloud, services ...*Service) *Server {
 		s.services[service.Name] = service
 		s.routes[service.Name] = compileRoutes(service)
 	}
-	c.API = s
+	c.API, c.Requests = s, s
 	return s
 }
 
 var _ cloud.API = (*Server)(nil)
 
-// Call is cloud.API: an operation without HTTP and signature, with faults, rates and permissions.
+// Call is cloud.API: an operation without HTTP and signature, with faults, rates and permissions. The body's members serve
+// as labels of the path, as the query and as the form too, whatever protocol the service speaks.
 func (s *Server) Call(ctx context.Context, who cloud.Identity, at cloud.Place, service, operation string, body []byte) ([]byte, error) {
 	to := s.services[service]
 	if to == nil {
@@ -51,6 +52,10 @@ func (s *Server) Call(ctx context.Context, who cloud.Identity, at cloud.Place, s
 		Place: at, Service: service, Operation: operation, Who: who, Cloud: s.cloud, Body: body, RequestID: s.cloud.UUID("request"),
 		Protocol: JSON11, HTTP: (&http.Request{Method: http.MethodPost, URL: &url.URL{Path: "/"}, Header: http.Header{}}).WithContext(ctx),
 	}
+	if to.Global {
+		c.Region = cloud.HomeRegion(s.cloud.Partition)
+	}
+	c.spread(to, op)
 	if fault := s.permit(to, c, op); fault != nil {
 		s.remember(c, fault.Status, fault.Code, fault.Message)
 		return nil, fault
