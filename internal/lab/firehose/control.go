@@ -65,6 +65,9 @@ func (s *Service) create(_ context.Context, c *wire.Call, in *createInput) (*cre
 		return nil, wire.Errorf(limitExceeded, "You have already consumed your firehose quota of %d hoses. Firehose names: %v",
 			n, slices.Sorted(maps.Keys(s.streams[c.Place]))[:min(n, maxNames)])
 	}
+	if err = s.roomForKey(key.keyARN, st); err != nil {
+		return nil, err
+	}
 	if s.streams[c.Place] == nil {
 		s.streams[c.Place] = make(map[string]*stream)
 	}

@@ -66,6 +66,7 @@ type Settings struct {
 	PendingBytes     int64         // of records that are not delivered, in all streams; beyond it puts are throttled. 0: 1 GiB
 	Creation         time.Duration // until a stream is ACTIVE, is gone, or its encryption has changed; 0: 5 s
 	ResponseTimeout  time.Duration // of an HTTP endpoint, in real time; 0: 10 s
+	FunctionTimeout  time.Duration // of a Lambda function, in real time; 0: 5 minutes, AWS's limit
 	Client           *http.Client  // asks HTTP endpoints; nil: one that trusts the machine's certificates
 }
 
@@ -99,6 +100,9 @@ func NewWith(c *cloud.Cloud, set Settings) *Service {
 	}
 	if set.ResponseTimeout == 0 {
 		set.ResponseTimeout = 10 * time.Second
+	}
+	if set.FunctionTimeout == 0 {
+		set.FunctionTimeout = 5 * time.Minute
 	}
 	compressor, err := encode.NewCompressor(encode.Gzip, encode.DefaultGzipLevel)
 	if err != nil {

@@ -73,10 +73,15 @@ func (s *Service) invoke(ctx context.Context, b *batch) {
 		s.invoked(b, nil, &failure{"Lambda.FunctionError", err.Error()}, false)
 		return
 	}
-	answer, err := s.cloud.Deliver(ctx, &cloud.Delivery{
+	limited, cancel := context.WithTimeout(ctx, s.settings.FunctionTimeout)
+	defer cancel()
+	answer, err := s.cloud.Deliver(limited, &cloud.Delivery{
 		Source: b.stream.arn, From: principal, Account: b.stream.at.Account, Role: b.plan.transform.role, ExternalID: b.stream.at.Account,
 		Action: "lambda:InvokeFunction", Target: b.plan.transform.arn, Body: body, Attributes: map[string]string{"invocation-type": "RequestResponse"},
 	})
+	if errors.Is(limited.Err(), context.DeadlineExceeded) && err != nil { // however the function's service has told it
+		err = &cloud.DeliveryError{Code: cloud.CodeTimeout, Err: err, Retry: true}
+	}
 	if err != nil {
 		s.invoked(b, nil, functionFailure(err), true)
 		return

@@ -128,6 +128,9 @@ func (s *Service) changeEncryption(c *wire.Call, name string, to encryption, don
 	if len(changes) >= maxEncryptionChanges {
 		return wire.Errorf(limitExceeded, "Encryption of a Firehose can be started and stopped %d times in 24 hours.", maxEncryptionChanges)
 	}
+	if err := s.roomForKey(to.keyARN, st); err != nil {
+		return err
+	}
 	to.changes = append(changes, now)
 	st.encryption = to
 	s.cloud.Clock.After(s.settings.Creation, func(context.Context) {
@@ -135,5 +138,26 @@ func (s *Service) changeEncryption(c *wire.Call, name string, to encryption, don
 		defer s.mu.Unlock()
 		st.encryption.status = done
 	})
+	return nil
+}
+
+// maxKeyStreams is how many streams one key of a customer may encrypt.
+const maxKeyStreams = 500
+
+// roomForKey asks whether one more stream, which is not counted where it is there already, may be encrypted with a
+// customer's key; empty: with none. Requires that mu is held.
+func (s *Service) roomForKey(key string, more *stream) error {
+	if key == "" {
+		return nil
+	}
+	n := 0
+	for _, st := range s.all() {
+		if st != more && st.encryption.keyARN == key {
+			n++
+		}
+	}
+	if n >= maxKeyStreams {
+		return wire.Errorf(limitExceeded, "Key %s already encrypts %d Firehoses, and cannot encrypt another.", key, n)
+	}
 	return nil
 }
