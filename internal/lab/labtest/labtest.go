@@ -72,12 +72,16 @@ func (w wholeBodies) Do(r *http.Request) (*http.Response, error) {
 func Serve(tb testing.TB, c *cloud.Cloud, services ...*wire.Service) *Server {
 	tb.Helper()
 	server := httptest.NewServer(wire.NewServer(c, services...))
+	tb.Cleanup(server.Close)
+	return At(tb, c, server.URL)
+}
+
+// At is services that are served at an address already: a whole lab.
+func At(tb testing.TB, c *cloud.Cloud, url string) *Server {
+	tb.Helper()
 	client := wholeBodies{&http.Transport{}}
-	tb.Cleanup(func() {
-		client.CloseIdleConnections()
-		server.Close()
-	})
-	return &Server{server.URL, c, client}
+	tb.Cleanup(client.CloseIdleConnections)
+	return &Server{url, c, client}
 }
 
 // Config is what the SDK needs to call as an account's administrator in a region. It tries once.
