@@ -10,7 +10,7 @@ import (
 // A Clock is the lab's time, and the list of what is to happen. It stands still, and is moved by Advance; Run makes it
 // go with the real time besides.
 type Clock struct {
-	running sync.Mutex // held while tasks run: one after the other
+	running chan struct{} // holds one while tasks run: one after the other
 
 	mu     sync.Mutex
 	now    time.Time // guarded by mu, like all below: what it showed at anchor
@@ -22,7 +22,7 @@ type Clock struct {
 }
 
 func newClock(start time.Time) *Clock {
-	return &Clock{now: start, wake: make(chan struct{}, 1)}
+	return &Clock{now: start, running: make(chan struct{}, 1), wake: make(chan struct{}, 1)}
 }
 
 // A task is something that happens at a time.
@@ -93,10 +93,12 @@ func (c *Clock) ring() {
 func (c *Clock) Settle(ctx context.Context) error { return c.Advance(ctx, 0) }
 
 // Advance moves the time on by d. What is to happen on the way happens at its time; when Advance returns it has, unless
-// ctx ended it early: then the clock stands where it got to.
+// ctx ended it early: then the clock stands where it got to. Who advances while another does waits for it.
 func (c *Clock) Advance(ctx context.Context, d time.Duration) error {
-	c.running.Lock()
-	defer c.running.Unlock()
+	if err := c.begin(ctx); err != nil {
+		return err
+	}
+	defer c.end()
 	c.mu.Lock()
 	c.now, c.anchor = c.at(), time.Time{}
 	until := c.now.Add(max(d, 0))
@@ -112,6 +114,18 @@ func (c *Clock) Advance(ctx context.Context, d time.Duration) error {
 	c.mu.Unlock()
 	return err
 }
+
+// begin waits until nobody else runs tasks.
+func (c *Clock) begin(ctx context.Context) error {
+	select {
+	case c.running <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *Clock) end() { <-c.running }
 
 // runUntil runs the tasks up to a time, setting the clock to each one's. Requires that running is held and the clock stands.
 func (c *Clock) runUntil(ctx context.Context, until time.Time) error {
@@ -135,15 +149,19 @@ func (c *Clock) runUntil(ctx context.Context, until time.Time) error {
 
 // Run makes the clock go with the real time until ctx is done.
 func (c *Clock) Run(ctx context.Context) {
+	if c.begin(ctx) != nil {
+		return
+	}
 	c.mu.Lock()
 	c.live, c.anchor = true, time.Now()
 	c.mu.Unlock()
+	c.end()
 	defer func() {
-		c.running.Lock()
+		c.running <- struct{}{}
 		c.mu.Lock()
 		c.now, c.anchor, c.live = c.at(), time.Time{}, false
 		c.mu.Unlock()
-		c.running.Unlock()
+		c.end()
 	}()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -162,8 +180,10 @@ func (c *Clock) Run(ctx context.Context) {
 
 // runDue runs one task that is due, and tells whether there was one. The clock goes on meanwhile.
 func (c *Clock) runDue(ctx context.Context) bool {
-	c.running.Lock()
-	defer c.running.Unlock()
+	if c.begin(ctx) != nil {
+		return false
+	}
+	defer c.end()
 	c.mu.Lock()
 	if len(c.tasks) == 0 || c.tasks[0].at.After(c.at()) {
 		c.mu.Unlock()
