@@ -134,7 +134,7 @@ func Assessments(cfg aws.Config, region string) handler.Assessments {
 func readSpec() (*config.Spec, error) {
 	o := config.Options{Lookup: os.LookupEnv}
 	if text := os.Getenv(VariableSpec); text != "" {
-		return config.ReadFile("-", strings.NewReader(text), o)
+		return config.Load(VariableSpec, []byte(text), o)
 	}
 	spec, err := config.ReadFile(filepath.Join(os.Getenv(variableTask), "catchment.yaml"), strings.NewReader(""), o)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -51,10 +51,10 @@ var endStates = []string{stateCompleted, stateCompletedWithErrors, "FAILED", "ER
 // maxDescribe is how many findings DescribeFindings takes at once.
 const maxDescribe = 10
 
-// How often an item that can be asked for again is, and how long the pauses get: 63 s altogether.
+// How often an item that can be asked for again is, and how long the pauses get: a minute altogether.
 const (
-	attempts   = 8
-	firstPause = time.Second
+	attempts   = 10
+	firstPause = 200 * time.Millisecond
 	maxPause   = 16 * time.Second
 )
 
@@ -150,7 +150,7 @@ func (h *Handler) assessment(ctx context.Context, run string, told bool) (Assess
 		for _, doc := range docs {
 			router.Route(doc, pipeline.Arrival{Time: state.Completed.UTC()}, func(o *pipeline.Outcome) { b.add(0, o) })
 		}
-		if b.size >= maxBundle {
+		if b.size >= h.pending {
 			if err := b.put(ctx)[0]; err != nil {
 				return result, err
 			}

@@ -182,13 +182,13 @@ func TestTheFindingsOfARunAreStored(t *testing.T) {
 		"none":                                    {api: classic(0), want: handler.AssessmentResult{Run: run, State: "COMPLETED"}},
 		"as many as a call describes, and one":    {api: classic(11), want: all(11), describe: 2},
 		"pages of a hundred, one finding twice":   {api: classic(250), change: func(i *inspector) { i.page = 100 }, want: all(250), describe: 25},
-		"findings that are there the third time":  {api: classic(20), change: func(i *inspector) { i.flaky = 2 }, want: all(20), describe: 6, waited: 2 * 3 * time.Second},
-		"findings of which nothing is said first": {api: classic(4), change: func(i *inspector) { i.silent = true }, want: all(4), describe: 3, waited: 3 * time.Second},
+		"findings that are there the third time":  {api: classic(20), change: func(i *inspector) { i.flaky = 2 }, want: all(20), describe: 6, waited: 2 * 600 * time.Millisecond},
+		"findings of which nothing is said first": {api: classic(4), change: func(i *inspector) { i.silent = true }, want: all(4), describe: 3, waited: 600 * time.Millisecond},
 		"a run that is itself there the third time": {
 			api: classic(1), change: func(i *inspector) {
 				i.runFails = []error{&handler.ItemError{Code: "INTERNAL_ERROR", Retry: true}, &handler.ItemError{Code: "LIMIT_EXCEEDED", Retry: true}}
 			},
-			want: all(1), describe: 1, waited: 3 * time.Second,
+			want: all(1), describe: 1, waited: 600 * time.Millisecond,
 		},
 		"a run with errors": {
 			api: classic(3), change: func(i *inspector) { i.run.State = "COMPLETED_WITH_ERRORS" }, describe: 1,
@@ -268,13 +268,13 @@ func TestWhatInspectorDoesNotGiveIsAnErrorOfTheInvocation(t *testing.T) {
 		want   string
 	}{
 		"a run that does not exist":              {func(i *inspector) { i.runFails = []error{missing} }, "ITEM_DOES_NOT_EXIST"},
-		"a run that is never described":          {func(i *inspector) { i.runFails = slices.Repeat([]error{busy}, 8) }, "after 8 attempts: Inspector cannot describe it: LIMIT_EXCEEDED"},
+		"a run that is never described":          {func(i *inspector) { i.runFails = slices.Repeat([]error{busy}, 10) }, "after 10 attempts: Inspector cannot describe it: LIMIT_EXCEEDED"},
 		"a run, throttled":                       {func(i *inspector) { i.runFails = []error{errThrottled} }, "describe it: " + errThrottled.Error()},
 		"a list, throttled":                      {func(i *inspector) { i.listFails = []error{errThrottled} }, "list its findings: " + errThrottled.Error()},
 		"a list that never ends":                 {func(i *inspector) { i.loops = true }, "again and again"},
 		"findings, throttled":                    {func(i *inspector) { i.describeFails = []error{nil, errThrottled} }, "describe its findings: " + errThrottled.Error()},
-		"findings that are never described":      {func(i *inspector) { i.flaky = 8 }, "after 8 attempts: finding " + run + "/finding/0-0009: Inspector cannot describe it: INTERNAL_ERROR"},
-		"findings of which nothing is ever said": {func(i *inspector) { i.mute = true }, "after 8 attempts: finding " + run + "/finding/0-0009: neither described nor failed"},
+		"findings that are never described":      {func(i *inspector) { i.flaky = 10 }, "after 10 attempts: finding " + run + "/finding/0-0009: Inspector cannot describe it: INTERNAL_ERROR"},
+		"findings of which nothing is ever said": {func(i *inspector) { i.mute = true }, "after 10 attempts: finding " + run + "/finding/0-0009: neither described nor failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			api := classic(20)

@@ -20,8 +20,8 @@ import (
 // puts is how many objects are put at once.
 const puts = 8
 
-// maxBundle is how many bytes of lines wait before they are put, so that a run of any size fits into a small function.
-const maxBundle = 32 << 20
+// maxPending is how many bytes of lines wait before they are put, so that a run of any size fits into a small function.
+const maxPending = 32 << 20
 
 // Counts are of records, and of the objects that were put.
 type Counts struct {

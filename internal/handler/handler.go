@@ -71,6 +71,7 @@ type Handler struct {
 	byName      map[string]int          // streams
 	compressors []sync.Pool             // by stream
 	most        int                     // bytes of an answer to Firehose
+	pending     int                     // bytes of lines that wait to be put
 }
 
 // A lane is a pipeline with its routers: as many as there were invocations at once.
@@ -93,7 +94,7 @@ func New(o Options) *Handler {
 	}
 	streams := o.Pipeline.Streams()
 	h := &Handler{
-		o: o, all: newLane(o.Pipeline), byName: make(map[string]int), compressors: make([]sync.Pool, len(streams)), most: maxAnswer,
+		o: o, all: newLane(o.Pipeline), byName: make(map[string]int), compressors: make([]sync.Pool, len(streams)), most: maxAnswer, pending: maxPending,
 	}
 	for i, s := range streams {
 		h.byName[s.Name] = i
