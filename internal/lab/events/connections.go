@@ -160,7 +160,9 @@ func (s *Service) createConnection(_ context.Context, c *wire.Call, in *connecti
 		description: in.Description, auth: in.AuthorizationType, parameters: *in.AuthParameters, created: s.now(), modified: s.now(),
 	}
 	here.connections[in.Name] = con
-	return con.brief(), nil
+	out := con.brief()
+	out.LastAuthorizedTime = wire.Epoch{} // this answer alone has no such member
+	return out, nil
 }
 
 func (con *connection) brief() *connectionOutput {

@@ -35,6 +35,9 @@ func (p *Population) Burst(place cloud.Place, n int) (int, error) {
 		host, issue := k/len(catalogue), k%len(catalogue)
 		if a == nil || issue == 0 {
 			a = p.burstHost(place, host)
+			if err := p.scanner.Cover(place, &a.resource, inspector2.ReasonSuccessful); err != nil {
+				return made, fmt.Errorf("population: burst in %s %s: %w", place.Account, place.Region, err)
+			}
 		}
 		f := p.finding(place, a, issue, findingState{open: true})
 		if _, err := p.scanner.Report(place, f); err != nil {

@@ -104,6 +104,10 @@ func (r *request) contentRange(start, end, size int) {
 func (s *Service) describe(r *request, b *bucket, v *version) {
 	h := r.w.Header()
 	for name, value := range v.headers {
+		if strings.HasPrefix(name, metaPrefix) {
+			h[name] = []string{value} // in lower case on the wire: boto3 shows the names as they come
+			continue
+		}
 		h.Set(name, value)
 	}
 	v.encryption.tell(h)
