@@ -29,6 +29,8 @@ var may = map[string]string{
 	"internal/duplicate":         "internal/disk",
 	"internal/encode":            "",
 	"internal/lint":              "",
+	"internal/org":               "",
+	"internal/fleet":             "internal/org internal/template",
 	"internal/scan":              "",
 	"internal/store":             "",
 	"internal/template":          "",
@@ -53,6 +55,7 @@ var may = map[string]string{
 	"internal/lab": "internal/lab/account internal/lab/cloud internal/lab/events internal/lab/firehose internal/lab/iam internal/lab/inspector " +
 		"internal/lab/inspector2 internal/lab/kms internal/lab/lambda internal/lab/organizations internal/lab/population internal/lab/s3 " +
 		"internal/lab/securityhub internal/lab/sns internal/lab/sqs internal/lab/sts internal/lab/wire",
+	"internal/lab/clients":                 "",
 	"internal/lab/cloud":                   "",
 	"internal/lab/policy":                  "",
 	"internal/lab/wire":                    "internal/lab/cloud",
@@ -82,7 +85,7 @@ var may = map[string]string{
 }
 
 // sdk lists the packages that may import the AWS SDK outside of tests.
-var sdk = []string{"cmd/catchment", "internal/assembly", "internal/function", "internal/source/sqs", "internal/store/s3", "internal/lab/labtest"}
+var sdk = []string{"cmd/catchment", "internal/assembly", "internal/function", "internal/source/sqs", "internal/store/s3", "internal/lab/labtest", "internal/org", "internal/fleet"}
 
 type goPackage struct {
 	ImportPath string
