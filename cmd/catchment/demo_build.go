@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -126,35 +127,48 @@ func (d *demo) enable(ctx context.Context) (string, error) {
 func (d *demo) invite(ctx context.Context) (string, error) {
 	enabled := 0
 	for _, region := range d.regions {
-		admin := securityhub.NewFromConfig(d.config(d.administrator, region))
-		var details []hubtypes.AccountDetails
-		members := d.accounts[1:]
-		for _, m := range members {
-			details = append(details, hubtypes.AccountDetails{AccountId: aws.String(m), Email: aws.String("security+" + m + "@example.com")})
-		}
-		if _, err := admin.CreateMembers(ctx, &securityhub.CreateMembersInput{AccountDetails: details}); err != nil {
-			return "", err
-		}
-		if _, err := admin.InviteMembers(ctx, &securityhub.InviteMembersInput{AccountIds: members}); err != nil {
-			return "", err
-		}
-		for _, m := range members {
-			if err := d.accept(ctx, m, region); err != nil {
-				return "", fmt.Errorf("account %s in %s: %w", m, region, err)
+		for members := range slices.Chunk(d.accounts[1:], maxMembers) {
+			n, err := d.inviteSome(ctx, members, region)
+			if err != nil {
+				return "", err
 			}
-		}
-		got, err := admin.GetMembers(ctx, &securityhub.GetMembersInput{AccountIds: members})
-		if err != nil {
-			return "", err
-		}
-		for _, m := range got.Members {
-			if aws.ToString(m.MemberStatus) != "Enabled" {
-				return "", fmt.Errorf("member %s in %s is %s, not Enabled", aws.ToString(m.AccountId), region, aws.ToString(m.MemberStatus))
-			}
-			enabled++
+			enabled += n
 		}
 	}
 	return fmt.Sprintf("%d memberships are Enabled", enabled), nil
+}
+
+// maxMembers is how many accounts Security Hub takes in one call.
+const maxMembers = 50
+
+// inviteSome invites accounts in a region, accepts for them, and gives how many are Enabled then: all, or an error.
+func (d *demo) inviteSome(ctx context.Context, members []string, region string) (int, error) {
+	admin := securityhub.NewFromConfig(d.config(d.administrator, region))
+	var details []hubtypes.AccountDetails
+	for _, m := range members {
+		details = append(details, hubtypes.AccountDetails{AccountId: aws.String(m), Email: aws.String("security+" + m + "@example.com")})
+	}
+	if _, err := admin.CreateMembers(ctx, &securityhub.CreateMembersInput{AccountDetails: details}); err != nil {
+		return 0, err
+	}
+	if _, err := admin.InviteMembers(ctx, &securityhub.InviteMembersInput{AccountIds: members}); err != nil {
+		return 0, err
+	}
+	for _, m := range members {
+		if err := d.accept(ctx, m, region); err != nil {
+			return 0, fmt.Errorf("account %s in %s: %w", m, region, err)
+		}
+	}
+	got, err := admin.GetMembers(ctx, &securityhub.GetMembersInput{AccountIds: members})
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range got.Members {
+		if aws.ToString(m.MemberStatus) != "Enabled" {
+			return 0, fmt.Errorf("member %s in %s is %s, not Enabled", aws.ToString(m.AccountId), region, aws.ToString(m.MemberStatus))
+		}
+	}
+	return len(got.Members), nil
 }
 
 func (d *demo) accept(ctx context.Context, member, region string) error {
