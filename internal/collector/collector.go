@@ -88,6 +88,10 @@ type Options struct {
 	Store store.Store
 	Puts  int // at once; 0: 4
 
+	// Stays says that a source.Patient will be run: records that are pending, those of an earlier run included, are tracked
+	// until they are in the bucket. It costs some 150 bytes a pending record.
+	Stays bool
+
 	// Patience is how long one put may keep others waiting before it goes to the back of the queue; 0: a minute.
 	Patience   time.Duration
 	RetryAfter time.Duration // told to sources while the journal is full; 0: the source chooses
@@ -122,10 +126,9 @@ type Collector struct {
 	queue    []*seal // sealed, waiting for a worker
 	wake     time.Time
 	draining bool
-	hurried  bool // a source waits for what is pending, and is to stop
-	tracking bool // a source waits until its records are stored
-	stays    map[batch.Position]*stay
-	staying  map[duplicate.Digest]*stay
+	hurried  time.Time                           // what arrived until then is due; zero: nothing is hurried
+	staying  map[batch.Position]visit            // with Options.Stays: what is pending
+	found    map[duplicate.Digest]batch.Position // in staying
 }
 
 type streamKey struct {
@@ -160,6 +163,9 @@ func Open(o Options) (*Collector, error) {
 		o: o, retry: time.Second, kick: make(chan struct{}, 1), streams: make(map[streamKey]int),
 		claims: make(map[duplicate.Digest]*claim), appends: make(map[*claim]uint32),
 		segments: make(map[uint32]int), sealing: make(map[*seal]struct{}),
+	}
+	if o.Stays {
+		c.staying, c.found = make(map[batch.Position]visit), make(map[duplicate.Digest]batch.Position)
 	}
 	c.stats.Rejected = make(map[string]int64)
 	for i, s := range o.Streams {

@@ -49,15 +49,12 @@ func (c *Collector) Run(ctx context.Context, grace time.Duration, sources ...sou
 	defer context.AfterFunc(ctx, end)()
 	intake, ictx := errgroup.WithContext(accept)
 	for _, s := range sources {
-		deliver := c.Deliver
-		if p, ok := s.(source.Patient); ok && p.AfterStored() {
-			c.mu.Lock()
-			c.tracking = true
-			c.mu.Unlock()
-			deliver = c.DeliverStored
-			defer context.AfterFunc(ctx, c.hurry)()
-		}
-		intake.Go(func() error { return s.Run(ictx, deliver) })
+		intake.Go(func() error {
+			if p, ok := s.(source.Patient); ok && p.AfterStored() {
+				return p.RunStored(ictx, c.acceptUntil(dctx))
+			}
+			return s.Run(ictx, c.Deliver)
+		})
 	}
 	if len(sources) == 0 {
 		<-ictx.Done()
@@ -109,7 +106,7 @@ func (c *Collector) dispatch(ctx context.Context, jobs chan<- *seal) error {
 			head = c.queue[0]
 		}
 		hungry, full := len(c.queue) < c.o.Puts && len(unsealed) == 0, c.stats.Full
-		hurried := c.hurried
+		hurried := !c.hurried.IsZero()
 		idle := len(c.sealing) == 0 && c.batcher.Records() == 0
 		finished := c.draining && idle
 		c.mu.Unlock()
@@ -161,8 +158,11 @@ func (c *Collector) takeDue() []*seal {
 	for len(seals) < sealGroup && records < maxCount { // of several bytes each in the sealed payload
 		b, ok := c.batcher.Full()
 		if !ok && hungry {
-			if b, ok = c.batcher.Due(now); !ok && (c.draining || c.hurried || c.stats.Full) {
+			if b, ok = c.batcher.Due(now); !ok && (c.draining || c.stats.Full) {
 				b, ok = c.batcher.Any()
+			}
+			if !ok {
+				b, ok = c.hurriedBatch()
 			}
 		}
 		if !ok {

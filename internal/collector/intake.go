@@ -58,44 +58,42 @@ type intake struct {
 	document  []byte
 	rejection uint64 // of the document, so far
 	emit      func(*pipeline.Outcome)
-	patient   bool    // waits until its records are stored
-	stays     []*stay // that it waits for then
+	stay      *stay // of its records, where someone waits for them
 }
 
 const keepIntake = 4 << 20 // bytes: a larger buffer is not kept for the next Deliver
 
 // Deliver is a source.Deliver.
 func (c *Collector) Deliver(ctx context.Context, docs []document.Document) error {
-	_, err := c.deliver(ctx, docs, false)
-	return err
+	return c.deliver(ctx, docs, nil)
 }
 
-// deliver gets docs into the journal. Where patient is set it gives what to wait for until they are in the bucket.
-func (c *Collector) deliver(ctx context.Context, docs []document.Document, patient bool) (stays []*stay, err error) {
+// deliver gets docs into the journal. Where to is not nil it notes there which records are pending then.
+func (c *Collector) deliver(ctx context.Context, docs []document.Document, to *stay) error {
 	in, _ := c.intakes.Get().(*intake)
 	defer func() {
-		stays, in.stays = in.stays, nil
+		in.stay = nil
 		if cap(in.buf) <= keepIntake {
 			c.intakes.Put(in)
 		}
 	}()
-	in.patient = patient
+	in.stay = to
 	in.route(c, docs)
 	for {
 		own := c.admit(in)
 		if own == nil {
 			c.settle(in, nil, nil)
 		} else if err := c.write(ctx, in, own); err != nil {
-			return nil, err
+			return err
 		}
 		if len(in.waits) == 0 {
-			return nil, nil
+			return nil
 		}
 		for _, other := range in.waits {
 			select {
 			case <-other.done:
 			case <-ctx.Done():
-				return nil, ctx.Err()
+				return ctx.Err()
 			}
 		}
 	}
@@ -223,9 +221,7 @@ func (c *Collector) settle(in *intake, own *claim, positions []journal.Position)
 			i.fate = counted
 			c.stats.Received++
 			c.stats.Duplicate++
-			if other := c.staying[i.digest]; in.patient && other != nil {
-				in.stays = append(in.stays, other)
-			}
+			c.join(in.stay, i.digest)
 		}
 	}
 	if own == nil {
@@ -242,15 +238,13 @@ func (c *Collector) settle(in *intake, own *claim, positions []journal.Position)
 		if i.rejection {
 			c.stats.Rejected[i.code]++
 		}
-		if c.tracking {
-			c.track(in, i.digest, positions[n])
-		}
+		c.track(in.stay, i.digest, positionOf(positions[n]))
 		c.pend(i.rejection, positions[n], batch.Record{
 			Stream: i.stream, Prefix: i.prefix, Size: i.size, Arrival: in.arrival, Instant: i.instant,
 			Digest: sumOf(i.digest),
 		})
 	}
-	if next, ok := c.batcher.Next(); c.hurried || c.batcher.HasFull() || ok && (c.wake.IsZero() || next.Before(c.wake)) {
+	if next, ok := c.batcher.Next(); c.batcher.HasFull() || ok && (c.wake.IsZero() || next.Before(c.wake)) {
 		c.nudge()
 	}
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"example.org/catchment/internal/batch"
 	"example.org/catchment/internal/disk"
 	"example.org/catchment/internal/encode"
 	"example.org/catchment/internal/journal"
@@ -16,7 +18,7 @@ import (
 type result struct {
 	*seal
 	size int64
-	lost int // records that could not be read
+	lost []batch.Position // records that could not be read
 }
 
 // frameRoom is more than the journal needs beside a payload to read it in place.
@@ -78,7 +80,7 @@ func (e *encoder) store(ctx context.Context, s *seal) (result, error) {
 		return result{}, err
 	}
 	r := result{seal: s, size: object.Size(), lost: lost}
-	if lost == len(s.positions) {
+	if len(lost) == len(s.positions) {
 		return r, nil // there is nothing to put
 	}
 	for _, key := range []string{s.key, s.fallback} {
@@ -126,23 +128,24 @@ func (c *Collector) stored(r result, key string) {
 		return
 	}
 	c.o.Events.Stored(ObjectStored{
-		Stream: r.stream, Key: key, Records: len(r.positions) - r.lost, Bytes: r.bytes, Size: r.size,
+		Stream: r.stream, Key: key, Records: len(r.positions) - len(r.lost), Bytes: r.bytes, Size: r.size,
 		Waited: c.o.Now().Sub(time.UnixMilli(r.arrival)),
 	})
 }
 
 // encode reads the records of s and makes its object. The bytes depend on s and on the records alone.
-func (e *encoder) encode(s *seal) (*encode.Object, int, error) {
+func (e *encoder) encode(s *seal) (*encode.Object, []batch.Position, error) {
 	compressor, err := e.compressor(s)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
-	b, lost := encode.NewBuilder(compressor), 0
+	b := encode.NewBuilder(compressor)
+	var lost []batch.Position
 	for _, at := range s.positions {
 		payload, err := e.c.journal.ReadAt(journalPosition(at), e.buf)
 		var damage *journal.CorruptionError
 		if err != nil && !errors.As(err, &damage) && !errors.Is(err, journal.ErrTrimmed) {
-			return nil, 0, fmt.Errorf("read a record of %s: %w", s.key, err)
+			return nil, nil, fmt.Errorf("read a record of %s: %w", s.key, err)
 		}
 		var r recordText
 		if err == nil {
@@ -152,7 +155,7 @@ func (e *encoder) encode(s *seal) (*encode.Object, int, error) {
 			r, err = parseRecord(payload)
 		}
 		if err != nil {
-			lost++
+			lost = append(lost, at)
 			if e.c.o.Events.Lost != nil {
 				e.c.o.Events.Lost(Lost{Position: journalPosition(at).String(), Key: s.key, Err: err})
 			}
@@ -221,7 +224,7 @@ func (c *Collector) account(group []result) (freed bool) {
 	defer c.mu.Unlock()
 	for _, r := range group {
 		delete(c.sealing, r.seal)
-		n, lost := int64(len(r.positions)), int64(r.lost)
+		n, lost := int64(len(r.positions)), int64(len(r.lost))
 		c.stats.Objects++
 		if r.rejection {
 			c.stats.Rejections.Pending -= n
@@ -234,7 +237,8 @@ func (c *Collector) account(group []result) (freed bool) {
 		}
 		for _, at := range r.positions {
 			freed = c.release(at) || freed
-			c.left(at, r.lost > 0)
+			_, lost := slices.BinarySearch(r.lost, at)
+			c.left(at, lost)
 		}
 	}
 	return freed

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.org/catchment/internal/batch"
+	"example.org/catchment/internal/duplicate"
 	"example.org/catchment/internal/journal"
 )
 
@@ -24,6 +25,9 @@ func (c *Collector) recover(recovered *journal.Recovered) error {
 	c.growLimits()
 	c.batcher.Hold() // the sealed payloads that follow take records back
 	r := replay{c: c, seals: make(map[journal.Position]*seal), texts: make(map[string]string)}
+	if c.o.Stays {
+		r.digests = make(map[batch.Position]duplicate.Digest)
+	}
 	if err := c.journal.Replay(r.payload); err != nil {
 		return fmt.Errorf("replay journal: %w", err)
 	}
@@ -49,6 +53,7 @@ func (c *Collector) recover(recovered *journal.Recovered) error {
 		}
 		for _, at := range s.positions {
 			c.segments[segmentOf(at)]++
+			r.track(at)
 		}
 	}
 	c.batcher.Each(func(stream int, at batch.Position) {
@@ -58,6 +63,7 @@ func (c *Collector) recover(recovered *journal.Recovered) error {
 			c.stats.Pending.Records++
 		}
 		c.segments[segmentOf(at)]++
+		r.track(at)
 	})
 	c.stats.Recovered = c.stats.Pending.Records
 	told.Records, told.Rejections = c.stats.Pending.Records, c.stats.Rejections.Pending
@@ -83,6 +89,15 @@ type replay struct {
 	c     *Collector
 	seals map[journal.Position]*seal
 	texts map[string]string // one copy of each prefix
+
+	digests map[batch.Position]duplicate.Digest // of all records that can be read; nil without Options.Stays
+}
+
+// track makes it known that a record is pending. One that is damaged is found to be lost later, whoever waits or not.
+func (r *replay) track(at batch.Position) {
+	if digest, known := r.digests[at]; known {
+		r.c.track(nil, digest, at)
+	}
 }
 
 func (r *replay) payload(at journal.Position, payload []byte) error {
@@ -94,6 +109,12 @@ func (r *replay) payload(at journal.Position, payload []byte) error {
 	case payloadRecord, payloadRejection:
 		err = r.record(at, payload)
 	case payloadMoved: // counts with its seal
+		if r.digests != nil {
+			var p recordText
+			if p, err = parseRecord(payload); err == nil {
+				r.digests[positionOf(at)] = p.digest
+			}
+		}
 	case payloadSealed:
 		err = r.sealed(at, payload)
 	case payloadStored:
@@ -113,6 +134,9 @@ func (r *replay) record(at journal.Position, payload []byte) error {
 		return err
 	}
 	c := r.c
+	if r.digests != nil {
+		r.digests[positionOf(at)] = p.digest
+	}
 	arrival := time.UnixMilli(p.arrival).UTC()
 	if !c.window.Seen(p.digest, arrival) {
 		c.window.Add(p.digest, arrival)

@@ -168,6 +168,21 @@ func (w *Window) find(d Digest) (slot uint32, found bool) {
 	return slot, false
 }
 
+// Forget makes d one that was never added, until its file is read again after a restart: what it stood for was lost, and
+// is to be taken when it comes again. Its place stays taken.
+func (w *Window) Forget(d Digest) {
+	if w.o.Count == 0 {
+		return
+	}
+	slot, found := w.find(d)
+	if !found {
+		return
+	}
+	place := w.index[slot] - 1
+	w.clear(slot)
+	w.blocks[place/blockSize].digests[place%blockSize] = Digest{}
+}
+
 // drop forgets the oldest digest.
 func (w *Window) drop() {
 	place := w.place(w.live)
@@ -175,8 +190,13 @@ func (w *Window) drop() {
 	d, _ := w.at(place)
 	slot, found := w.find(d)
 	if !found || w.index[slot] != place+1 {
-		return // it was added again later
+		return // it was added again later, or forgotten
 	}
+	w.clear(slot)
+}
+
+// clear empties a slot of the index.
+func (w *Window) clear(slot uint32) {
 	// Whoever was pushed over this slot moves back, so that no search stops at the hole before it.
 	for next := (slot + 1) & w.mask; w.index[next] != 0; next = (next + 1) & w.mask {
 		other, _ := w.at(w.index[next] - 1)

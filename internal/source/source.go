@@ -31,12 +31,27 @@ type Source interface {
 	Run(ctx context.Context, deliver Deliver) error
 }
 
+// Accept is a Deliver that tells besides when the documents are in the bucket. That they are on disk, or counted as
+// filtered or duplicate, is what it returns nil for; the documents are the source's again then.
+type Accept func(ctx context.Context, docs []document.Document) (Stay, error)
+
+// A Stay is the time of documents between the disk and the bucket.
+type Stay interface {
+	// Wait returns nil once all of them are in the bucket, those that were duplicates of ones still pending included. An
+	// error other than ctx's says that some never will be: the sender is to send all of them again. Wait may be called
+	// again after ctx's error.
+	Wait(ctx context.Context) error
+	// Hurry has all that is pending stored now, whatever the streams buffer: the source is to stop, or can hold no more.
+	Hurry()
+}
+
 // A Patient source may want its documents to be in the bucket before it acknowledges them, so that nothing depends on
-// this machine's disk. Then its Deliver returns nil only when they are, which takes as long as a stream buffers; when the
-// source is to stop, what it waits for is stored at once.
+// this machine's disk. Then it is run by RunStored in place of Run.
 type Patient interface {
 	Source
-	AfterStored() bool // asked once, before Run
+	AfterStored() bool // asked once, before it is run
+	// RunStored is Run for a source that acknowledges no document before its Stay has ended well.
+	RunStored(ctx context.Context, accept Accept) error
 }
 
 // ErrBusy says that documents were not taken over because too many are waiting: the sender is to try again later.
