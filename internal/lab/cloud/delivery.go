@@ -47,7 +47,8 @@ type Resource struct {
 	Context    map[string]string // condition keys of the service for the action: s3:x-amz-server-side-encryption …
 	KeyContext map[string]string // condition keys for the use of Key beside kms:ViaService: kms:EncryptionContext:aws:s3:arn …
 
-	ARN string // its own, where the target was another name of it: a key's where an alias was asked for; empty: the target
+	ARN    string // its own, where the target was another name of it: a key's where an alias was asked for; empty: the target
+	Region string // where it is, of a bucket: its ARN does not say; else empty
 }
 
 // ErrNoResource says that an ARN names nothing.
@@ -141,7 +142,15 @@ func (c *Cloud) DeliverLater(d *Delivery, done func(ctx context.Context, answer 
 
 func (c *Cloud) occasion(d *Delivery, arn ARN) Occasion {
 	_, action, _ := strings.Cut(d.Action, ":")
-	return Occasion{Service: arn.Service, Action: action, From: d.From, Target: d.Target, Place: arn.Place()}
+	o := Occasion{Service: arn.Service, Action: action, From: d.From, Target: d.Target, Place: arn.Place()}
+	if arn.Region == "" && c.Faults.any() { // a bucket's: it is in a region all the same
+		if receiver := c.Receivers.find(arn.Service); receiver != nil {
+			if r, err := resourceFor(receiver, d); err == nil {
+				o.Place.Account, o.Place.Region = r.Owner, r.Region
+			}
+		}
+	}
+	return o
 }
 
 func (c *Cloud) deliver(ctx context.Context, d *Delivery, arn ARN, t Trouble) ([]byte, error) {
@@ -265,7 +274,8 @@ type Event struct {
 	Source     string // aws.securityhub
 	DetailType string
 	Resources  []string
-	Detail     any // marshals to a JSON object
+	Bare       bool // the envelope has no list of resources, not even an empty one, as some of Inspector's
+	Detail     any  // marshals to a JSON object
 }
 
 // An Envelope is an event on a bus. https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
@@ -277,7 +287,7 @@ type Envelope struct {
 	Account    string         `json:"account"`
 	Time       string         `json:"time"`
 	Region     string         `json:"region"`
-	Resources  []string       `json:"resources"`
+	Resources  []string       `json:"resources,omitzero"` // nil: there is no list
 	Detail     jsontext.Value `json:"detail"`
 }
 
@@ -295,6 +305,14 @@ func (c *Cloud) Envelop(p Place, source, detailType string, resources []string, 
 	}
 }
 
+// A service's event that a bus does not take is tried again for a day, with pauses that double: Security Hub's, for one,
+// are delivered at least once. https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-list.html
+const (
+	emitFor        = 24 * time.Hour
+	firstEmitPause = time.Second
+	mostEmitPause  = 5 * time.Minute
+)
+
 // Emit puts an event of a service on the default bus of a place, as a task. It gives the event's id.
 func (c *Cloud) Emit(p Place, e Event) (id string, err error) {
 	detail, err := json.Marshal(e.Detail)
@@ -302,16 +320,30 @@ func (c *Cloud) Emit(p Place, e Event) (id string, err error) {
 		return "", fmt.Errorf("event %s: %w", e.DetailType, err)
 	}
 	envelope := c.Envelop(p, e.Source, e.DetailType, e.Resources, detail)
+	if e.Bare {
+		envelope.Resources = nil
+	}
 	body, err := json.Marshal(envelope)
 	if err != nil {
 		return "", fmt.Errorf("event %s: %w", e.DetailType, err)
 	}
 	service, _ := strings.CutPrefix(e.Source, "aws.")
-	c.DeliverLater(&Delivery{
+	c.emit(&Delivery{
 		Source: p.ARN(service, "event"), From: service + ".amazonaws.com", Account: p.Account, Action: "events:PutEvents",
 		Target: p.ARN("events", "event-bus/default"), Body: body, Trusted: true,
-	}, nil)
+	}, c.Clock.Now().Add(emitFor), firstEmitPause)
 	return envelope.ID, nil
+}
+
+// emit delivers an event, again and again until a time.
+func (c *Cloud) emit(d *Delivery, until time.Time, pause time.Duration) {
+	c.DeliverLater(d, func(_ context.Context, _ []byte, err error) {
+		failure, ok := errors.AsType[*DeliveryError](err)
+		if !ok || !failure.Retry || c.Clock.Now().Add(pause).After(until) {
+			return
+		}
+		c.Clock.After(pause, func(context.Context) { c.emit(d, until, min(2*pause, mostEmitPause)) })
+	})
 }
 
 // Within tells whether a time is at most d before now, for retention.

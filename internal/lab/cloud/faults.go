@@ -16,7 +16,7 @@ type FaultKind string
 // The kinds of faults. A call is a request to an API; a hop is what one service hands to another.
 const (
 	FaultDrop      FaultKind = "drop"      // hop: is lost, and nobody is told
-	FaultDuplicate FaultKind = "duplicate" // hop: arrives twice
+	FaultDuplicate FaultKind = "duplicate" // hop: arrives twice. With action ReceiveMessage: a queue hands a message out twice
 	FaultDelay     FaultKind = "delay"     // hop: arrives later by Delay. A hop that is waited for takes too long, and fails
 	FaultThrottle  FaultKind = "throttle"  // call: the service's throttling error. hop: is to be tried again
 	FaultDeny      FaultKind = "deny"      // call and hop: no permission
@@ -49,7 +49,7 @@ func (f *Fault) Validate() error {
 	switch {
 	case !slices.Contains(faultKinds, f.Kind):
 		return fmt.Errorf("kind %q: expected one of %v", f.Kind, faultKinds)
-	case f.Share < 0 || f.Share > 1:
+	case !(f.Share >= 0 && f.Share <= 1): // it may be no number at all
 		return fmt.Errorf("share %v: expected 0 to 1", f.Share)
 	case f.Times < 0:
 		return fmt.Errorf("times %d: expected 0 or more", f.Times)
@@ -126,8 +126,25 @@ type Trouble struct {
 	Delay                                          time.Duration
 }
 
+// any tells whether there are faults at all.
+func (f *Faults) any() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.all) > 0
+}
+
+// Again tells whether what a service hands out on being asked is handed out once more: a message of a queue, where
+// o.Action is ReceiveMessage. Only faults of kind duplicate that name the action count: it is no hop like others.
+func (f *Faults) Again(o Occasion) bool {
+	return f.at(o, func(fault *Fault) bool { return fault.Kind == FaultDuplicate && fault.Action == o.Action }).Duplicate
+}
+
 // At tells what goes wrong at an occasion. Asking counts: it is asked once for each.
 func (f *Faults) At(o Occasion) Trouble {
+	return f.at(o, func(*Fault) bool { return true })
+}
+
+func (f *Faults) at(o Occasion, counts func(*Fault) bool) Trouble {
 	now := f.cloud.Clock.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -138,7 +155,7 @@ func (f *Faults) At(o Occasion) Trouble {
 			delete(f.all, id)
 			continue
 		}
-		if !fault.matches(o) || !f.happens(fault) {
+		if !counts(fault) || !fault.matches(o) || !f.happens(fault) {
 			continue
 		}
 		switch fault.Kind {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"example.org/catchment/internal/lab/cloud"
 	"example.org/catchment/internal/lab/wire"
 )
 
@@ -136,7 +137,8 @@ func (s *Service) receive(q *queue, in *receiveMessageInput, waits bool) (out []
 	}
 	n = min(n, maxInFlight-q.inFlight)
 	bury := func(m *message) bool { return s.bury(q, m, now) }
-	for _, m := range q.take(now, n, time.Duration(hide)*time.Second, bury, s.again) {
+	again := func(*message) bool { return s.again(q) }
+	for _, m := range q.take(now, n, time.Duration(hide)*time.Second, bury, again) {
 		out = append(out, s.handOut(q, m, in))
 	}
 	if len(out) == 0 && waits {
@@ -183,8 +185,14 @@ func (s *Service) moveMessage(from, to *queue, m *message, now time.Time) {
 	to.sent++
 }
 
-// again draws whether a message is handed out once more than it should be. Requires mu.
-func (s *Service) again(*message) bool {
+// again tells whether a message is handed out once more than it should be: a fault says so, or the share of SetDuplicates.
+// Requires mu.
+func (s *Service) again(q *queue) bool {
+	if s.cloud.Faults.Again(cloud.Occasion{
+		Service: "sqs", Action: "ReceiveMessage", From: "sqs.amazonaws.com", Target: q.arn, Place: q.place,
+	}) {
+		return true
+	}
 	if s.duplicates == 0 {
 		return false
 	}
