@@ -23,6 +23,7 @@ import (
 
 	"example.org/catchment/internal/lab/account"
 	"example.org/catchment/internal/lab/cloud"
+	"example.org/catchment/internal/lab/cloudformation"
 	"example.org/catchment/internal/lab/events"
 	"example.org/catchment/internal/lab/firehose"
 	"example.org/catchment/internal/lab/iam"
@@ -90,7 +91,7 @@ func New(o Options) (*Lab, error) {
 	orgs := organizations.New(c)
 	var on []*wire.Service
 	for _, s := range []service{
-		account.New(c), l.Events, l.Firehose, l.IAM, l.Inspector, l.Inspector2, kms.New(c), l.Lambda, orgs, l.S3, l.SecurityHub, l.SNS,
+		account.New(c), cloudformation.New(c), l.Events, l.Firehose, l.IAM, l.Inspector, l.Inspector2, kms.New(c), l.Lambda, orgs, l.S3, l.SecurityHub, l.SNS,
 		l.SQS, sts.New(c),
 	} {
 		w := s.Wire()

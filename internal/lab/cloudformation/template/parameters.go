@@ -98,7 +98,9 @@ func readParameter(name string, object map[string]any) (*Parameter, error) {
 	return p, nil
 }
 
-func (p *Parameter) list() bool { return p.Type == "CommaDelimitedList" || strings.HasPrefix(p.Type, "List<") }
+func (p *Parameter) list() bool {
+	return p.Type == "CommaDelimitedList" || strings.HasPrefix(p.Type, "List<")
+}
 
 // Value is what Ref gives for a parameter's value: a text, or a list of texts.
 func (p *Parameter) Value(text string) any {
