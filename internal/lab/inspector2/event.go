@@ -139,7 +139,7 @@ func (s *Service) emitCoverage(p cloud.Place, c *coverage) error {
 // emitLimit tells the delegated administrator that an account could not become a member.
 func (s *Service) emitLimit(p cloud.Place) {
 	// Emit's only error is a detail that cannot be written, and this one can.
-	_, _ = s.cloud.Emit(p, cloud.Event{Source: source, DetailType: "Inspector2 AutoEnable", Detail: map[string]string{
+	_, _ = s.cloud.Emit(p, cloud.Event{Source: source, DetailType: "Inspector2 AutoEnable", Bare: true, Detail: map[string]string{
 		"version": "1.0", "AutoEnableStatus": "FAILED",
 		"Reason": fmt.Sprintf("the delegated administrator has %d members, the most it can", s.mostMembers()),
 	}})

@@ -141,7 +141,10 @@ func TestMembersComeInPagesUpToALimit(t *testing.T) {
 	labtest.Settle(t, s.cloud)
 	events := s.bus.bodies(t)
 	if len(events) != 1 || events[0]["detail-type"] != "Inspector2 AutoEnable" {
-		t.Errorf("events %v", events)
+		t.Fatalf("events %v", events)
+	}
+	if resources, is := events[0]["resources"]; is {
+		t.Errorf("the event has resources %v; that one has none", resources)
 	}
 }
 

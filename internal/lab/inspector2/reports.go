@@ -24,6 +24,7 @@ const (
 	errPermissions = "INVALID_PERMISSIONS"
 	errNoFindings  = "NO_FINDINGS_FOUND"
 	errNoBucket    = "BUCKET_NOT_FOUND"
+	errElsewhere   = "INCOMPATIBLE_BUCKET_REGION"
 	errBadKey      = "MALFORMED_KMS_KEY"
 	errOther       = "INTERNAL_ERROR"
 )
@@ -158,8 +159,8 @@ func (s *Service) runReport(ctx context.Context, p cloud.Place, id string) {
 	}
 }
 
-// writeReport puts a report into its bucket. It gives the error's code and message, or nothing. A bucket of another region
-// is not told from one of this: INCOMPATIBLE_BUCKET_REGION does not occur.
+// writeReport puts a report into its bucket, which has to be in the report's region. It gives the error's code and message,
+// or nothing.
 func (s *Service) writeReport(ctx context.Context, p cloud.Place, r *report, found []*Finding) (code, message string) {
 	key, err := cloud.ParseARN(r.Destination.KMSKeyARN)
 	if err != nil || key.Service != "kms" || !strings.HasPrefix(key.Resource, "key/") || key.Region != p.Region {
@@ -167,6 +168,10 @@ func (s *Service) writeReport(ctx context.Context, p cloud.Place, r *report, fou
 	}
 	if len(found) == 0 {
 		return errNoFindings, "no finding matches the filter criteria"
+	}
+	bucket := cloud.ARN{Partition: p.Partition, Service: "s3", Resource: r.Destination.BucketName}.String()
+	if found, err := s.cloud.Receivers.Resource(bucket); err == nil && found.Region != "" && found.Region != p.Region {
+		return errElsewhere, fmt.Sprintf("bucket %s is in %s, the report in %s", r.Destination.BucketName, found.Region, p.Region)
 	}
 	body, contentType, extension := []byte(nil), "application/json", "json"
 	if r.format == "CSV" {
@@ -186,7 +191,7 @@ func (s *Service) writeReport(ctx context.Context, p cloud.Place, r *report, fou
 	source := p.ARN("inspector2", "report/"+r.ID)
 	_, err = s.cloud.Deliver(ctx, &cloud.Delivery{
 		Source: source, From: principal, Account: p.Account, Action: "s3:PutObject",
-		Target: cloud.ARN{Partition: p.Partition, Service: "s3", Resource: r.Destination.BucketName + "/" + name}.String(), Body: body,
+		Target: bucket + "/" + name, Body: body,
 		Attributes: map[string]string{"content-type": contentType, "sse": "aws:kms", "sse-kms-key-id": r.Destination.KMSKeyARN},
 	})
 	if err == nil {

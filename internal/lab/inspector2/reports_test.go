@@ -155,3 +155,28 @@ func TestAReportIsCancelled(t *testing.T) {
 	_, err = client.CancelFindingsReport(t.Context(), &sdk.CancelFindingsReportInput{ReportId: out.ReportId})
 	wantError(t, err, "ValidationException")
 }
+
+func TestABucketOfAnotherRegionTakesNoReport(t *testing.T) {
+	s := newStage(t)
+	s.activate(t)
+	s.cloud.Receivers.Register("s3", elsewhereBucket{})
+	s.report(t, labtest.Member, packageFinding("i-1", "CVE-1"))
+	client := s.client(labtest.Member)
+	if _, err := client.CreateFindingsReport(t.Context(), &sdk.CreateFindingsReportInput{
+		ReportFormat: "JSON", S3Destination: &types.Destination{BucketName: aws.String("b"), KmsKeyArn: aws.String(reportKey)},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	labtest.Settle(t, s.cloud)
+	st, err := client.GetFindingsReportStatus(t.Context(), &sdk.GetFindingsReportStatusInput{})
+	if err != nil || st.Status != "FAILED" || st.ErrorCode != "INCOMPATIBLE_BUCKET_REGION" {
+		t.Errorf("status %+v, %v", st, err)
+	}
+}
+
+// elsewhereBucket is a bucket of us-east-1.
+type elsewhereBucket struct{ *inbox }
+
+func (elsewhereBucket) Resource(string) (cloud.Resource, error) {
+	return cloud.Resource{Owner: labtest.Member, Region: "us-east-1"}, nil
+}

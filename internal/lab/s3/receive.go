@@ -55,7 +55,7 @@ func (s *Service) ResourceFor(d *cloud.Delivery) (cloud.Resource, error) {
 	e := s.asked(b, d)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := cloud.Resource{Owner: b.owner, Policy: b.policy, Context: map[string]string{
+	out := cloud.Resource{Owner: b.owner, Policy: b.policy, Region: b.region, Context: map[string]string{
 		"aws:SecureTransport": "true", "aws:ResourceAccount": b.owner, "s3:ResourceAccount": b.owner,
 	}}
 	if sse := d.Attributes[attrSSE]; sse != "" {
