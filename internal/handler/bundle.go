@@ -151,10 +151,7 @@ func (h *Handler) putPart(ctx context.Context, p *part) error {
 	}
 	object := builder.Object()
 	h.compressors[p.stream].Put(compressor)
-	if err := h.o.Store.Put(ctx, key, object); err != nil {
-		return fmt.Errorf("put %s: %w", key, err)
-	}
-	return nil
+	return h.o.Store.Put(ctx, key, object) // its error names the key
 }
 
 func compressorOf(pool *sync.Pool, how Stream) (*encode.Compressor, error) {
