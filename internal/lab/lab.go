@@ -29,6 +29,7 @@ import (
 	"example.org/catchment/internal/lab/iam"
 	"example.org/catchment/internal/lab/inspector"
 	"example.org/catchment/internal/lab/inspector2"
+	"example.org/catchment/internal/lab/kept"
 	"example.org/catchment/internal/lab/kms"
 	"example.org/catchment/internal/lab/lambda"
 	"example.org/catchment/internal/lab/organizations"
@@ -90,10 +91,14 @@ func New(o Options) (*Lab, error) {
 	l.Lambda.Code = l.code
 	orgs := organizations.New(c)
 	var on []*wire.Service
-	for _, s := range []service{
+	all := []service{
 		account.New(c), cloudformation.New(c), l.Events, l.Firehose, l.IAM, l.Inspector, l.Inspector2, kms.New(c), l.Lambda, orgs, l.S3, l.SecurityHub, l.SNS,
 		l.SQS, sts.New(c),
-	} {
+	}
+	for _, s := range kept.All(c) {
+		all = append(all, s)
+	}
+	for _, s := range all {
 		w := s.Wire()
 		on = append(on, w)
 		l.inspectors[w.Name] = s.Inspect
@@ -219,9 +224,6 @@ func (l *Lab) Environment(id, region string) (map[string]string, error) {
 	}
 	if !l.Cloud.Accounts.Enabled(id, region) {
 		return nil, fmt.Errorf("account %q in region %q: %w", id, region, errMissing)
-	}
-	if _, ok := l.Cloud.Accounts.Find(id); !ok {
-		return nil, fmt.Errorf("account %q: %w", id, errMissing)
 	}
 	key := l.Cloud.Accounts.Credential(id)
 	return map[string]string{

@@ -53,7 +53,7 @@ var may = map[string]string{
 	"internal/importer": "internal/batch internal/document internal/duplicate internal/encode internal/pipeline " +
 		"internal/prefix internal/store",
 	"internal/lab": "internal/lab/account internal/lab/cloud internal/lab/cloudformation internal/lab/events internal/lab/firehose internal/lab/iam internal/lab/inspector " +
-		"internal/lab/inspector2 internal/lab/kms internal/lab/lambda internal/lab/organizations internal/lab/population internal/lab/s3 " +
+		"internal/lab/inspector2 internal/lab/kept internal/lab/kms internal/lab/lambda internal/lab/organizations internal/lab/population internal/lab/s3 " +
 		"internal/lab/securityhub internal/lab/sns internal/lab/sqs internal/lab/sts internal/lab/wire",
 	"internal/lab/clients":                 "",
 	"internal/lab/cloud":                   "",

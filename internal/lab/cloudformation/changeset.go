@@ -179,6 +179,9 @@ func (w *worker) preview(sc *template.Scope, name string) (resourceChange, error
 		}
 		out.Details = append(out.Details, d)
 	}
+	if k.replace != nil && k.replace(old.properties, next.properties) {
+		out.Replacement = "True"
+	}
 	if len(what.names) > 0 {
 		out.Action, out.Scope = "Modify", []string{"Properties"}
 	} else if !slices.Equal(w.plan.tags, w.stack.plan.tags) {

@@ -28,6 +28,9 @@ type kind struct {
 	stable func(ctx context.Context, j *job) (bool, error)           // after create and update; nil: at once
 	gone   func(ctx context.Context, j *job) (bool, error)           // after remove; nil: at once
 	lag    bool                                                      // it holds after the lag of policies
+
+	// replace tells whether a change makes a new resource, beside what the schema says.
+	replace func(before, after map[string]any) bool
 }
 
 // A schema names the properties of a type. A star after a name says that it is required; an exclamation mark, that a
@@ -126,6 +129,9 @@ func isGone(err error) bool {
 
 // call asks one of the lab's services.
 func (j *job) call(ctx context.Context, service, operation string, in map[string]any) (map[string]any, error) {
+	if in == nil {
+		in = map[string]any{}
+	}
 	body, err := json.Marshal(in, json.Deterministic(true))
 	if err != nil {
 		return nil, fmt.Errorf("%s:%s: %w", service, operation, err)
@@ -277,3 +283,18 @@ func alreadyExists(service, name string) error {
 
 // lastPart is what follows the last slash.
 func lastPart(s string) string { return s[strings.LastIndexByte(s, '/')+1:] }
+
+// alreadyGone says that a part of something that is there is not.
+func alreadyGone(service, name string) error {
+	return &handlerError{service, wire.StatusErrorf(http.StatusNotFound, "NotFound", "Resource %s was not found", name)}
+}
+
+// missing is an error that says, by a part of its message, that the resource is not there, in that form. Athena has one
+// code for everything.
+func missing(err error, part string) error {
+	e, ok := errors.AsType[*handlerError](err)
+	if ok && strings.Contains(e.err.Message, part) {
+		return &handlerError{e.service, wire.StatusErrorf(http.StatusNotFound, "NotFound", "%s", e.err.Message)}
+	}
+	return err
+}

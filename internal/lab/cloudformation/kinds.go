@@ -8,7 +8,9 @@ var kinds = allKinds()
 
 func allKinds() map[string]*kind {
 	out := make(map[string]*kind)
-	for _, some := range []map[string]*kind{storageKinds(), identityKinds(), queueKinds()} {
+	for _, some := range []map[string]*kind{
+		storageKinds(), identityKinds(), queueKinds(), eventKinds(), streamKinds(), lambdaKinds(), securityKinds(), keptKinds(),
+	} {
 		maps.Copy(out, some)
 	}
 	return out

@@ -156,6 +156,7 @@ func compare(old, next *resource, k *kind) contrast {
 			c.replace = true
 		}
 	}
+	c.replace = c.replace || len(c.names) > 0 && k.replace != nil && k.replace(old.properties, next.properties)
 	return c
 }
 
