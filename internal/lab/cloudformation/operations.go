@@ -111,11 +111,8 @@ func (s *Service) prepareUpdate(ctx context.Context, c *wire.Call, st *stack, in
 	if err != nil {
 		return nil, err
 	}
-	found, err := s.changes(st, p)
-	if err != nil {
-		return nil, err
-	}
-	if len(found) == 0 && st.sameBut(p) {
+	// What is wrong with a resource's properties fails the update later, as it does the making of a stack.
+	if found, err := s.changes(st, p); err == nil && len(found) == 0 && st.sameBut(p) {
 		return nil, validation("No updates are to be performed.")
 	}
 	return s.worker(c, st, p)
