@@ -77,3 +77,37 @@ func TestADeadLetterQueueMayBeInAnotherAccountThatLetsTheRuleIn(t *testing.T) {
 		}
 	}
 }
+
+// passing lets one role be passed on, to EventBridge.
+type passing struct{ role string }
+
+func (p passing) Authorize(a cloud.Access) error {
+	if a.Action == "iam:PassRole" && (a.Resource != p.role || a.Context["iam:PassedToService"] != "events.amazonaws.com") {
+		return &cloud.DeniedError{Who: a.Who.ARN, Action: a.Action, Resource: a.Resource}
+	}
+	return nil
+}
+
+func (passing) Assume(who cloud.Identity, _, _ string, _ map[string]string) (cloud.Identity, error) {
+	return who, nil
+}
+
+func TestARoleHasToBePassedToEventBridge(t *testing.T) {
+	c := labtest.NewCloud(t)
+	c.Access = passing{*role(labtest.Administrator, "may")}
+	w := newWorldIn(t, c)
+	w.rule("r", everything)
+	for name, code := range map[string]string{"may": "", "other": "AccessDeniedException"} {
+		stream := target("1", arn("firehose", "deliverystream/s"))
+		stream.RoleArn = role(labtest.Administrator, name)
+		_, err := w.putTargets(stream)
+		_, other := w.client().PutRule(t.Context(), &eventbridge.PutRuleInput{Name: aws.String("r"), EventPattern: aws.String(everything), RoleArn: stream.RoleArn})
+		for what, err := range map[string]error{"PutTargets": err, "PutRule": other} {
+			if code == "" && err != nil {
+				t.Errorf("%s with a role that may be passed: %v", what, err)
+			} else if code != "" {
+				wantError(t, err, code, "iam:PassRole")
+			}
+		}
+	}
+}

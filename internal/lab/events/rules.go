@@ -121,6 +121,9 @@ func (s *Service) putRule(_ context.Context, c *wire.Call, in *putRuleInput) (*p
 	if err := in.check(); err != nil {
 		return nil, err
 	}
+	if err := s.mayPass(c, in.RoleArn); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, err := s.findBus(c.Place, in.EventBusName)

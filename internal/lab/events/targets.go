@@ -114,6 +114,11 @@ func (s *Service) putTargets(_ context.Context, c *wire.Call, in *putTargetsInpu
 	if err := in.check(); err != nil {
 		return nil, err
 	}
+	for _, t := range in.Targets {
+		if err := s.mayPass(c, t.RoleArn); err != nil {
+			return nil, err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b, r, err := s.findRule(c.Place, in.EventBusName, in.Rule)
@@ -146,6 +151,17 @@ func (s *Service) putTargets(_ context.Context, c *wire.Call, in *putTargetsInpu
 	r.targets = all
 	s.publish(b, r.name)
 	return out, nil
+}
+
+// mayPass asks whether the caller may pass a role on to EventBridge; empty: there is none.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+func (s *Service) mayPass(c *wire.Call, role string) error {
+	if role == "" {
+		return nil
+	}
+	return s.cloud.Authorize(cloud.Access{
+		Who: c.Who, Action: "iam:PassRole", Resource: role, Context: map[string]string{"iam:PassedToService": principal},
+	})
 }
 
 type removeTargetsInput struct {

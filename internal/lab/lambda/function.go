@@ -185,6 +185,9 @@ func (s *Service) create(ctx context.Context, c *wire.Call, in *createInput) (*c
 	if err != nil {
 		return nil, err
 	}
+	if err := s.mayPass(c, in.Role); err != nil {
+		return nil, err
+	}
 	if err := s.assumable(at, in.Role, name); err != nil {
 		return nil, err
 	}
@@ -204,6 +207,14 @@ func (s *Service) create(ctx context.Context, c *wire.Call, in *createInput) (*c
 	s.functions[at][name] = f
 	c.Status = http.StatusCreated
 	return f.describe(), nil
+}
+
+// mayPass asks whether the caller may pass a role on to Lambda.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
+func (s *Service) mayPass(c *wire.Call, role string) error {
+	return s.cloud.Authorize(cloud.Access{
+		Who: c.Who, Action: "iam:PassRole", Resource: role, Context: map[string]string{"iam:PassedToService": principal},
+	})
 }
 
 // assumable tells whether Lambda may work in a role.
