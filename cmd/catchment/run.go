@@ -71,11 +71,11 @@ spec is wrong.`,
 	f.StringVar(&o.metrics, "metrics", "", "HOST:PORT of /metrics, /healthz, /readyz and /status, instead of the spec's; or none")
 	f.DurationVar(&o.grace, "grace", 0, "how long to go on putting after SIGTERM, instead of the spec's")
 	f.DurationVar(&o.interval, "interval", 0, "how old a record gets before its object is put, instead of the spec's")
-	f.StringVar(&o.readyFile, "ready-file", "", "file to write the addresses to, as JSON, once they are listened at")
+	f.StringVar(&o.readyFile, "ready-file", "", "file to write the addresses to, as JSON, once events are taken")
 	f.StringVar(&o.logFormat, "log-format", "", "text or json, instead of the spec's")
 	f.StringVar(&o.logLevel, "log-level", "", "debug, info, warn or error, instead of the spec's")
 	f.StringVar(&o.aws.profile, "profile", "", "profile of the AWS configuration")
-	f.StringVar(&o.aws.region, "region", "", "region of the bucket")
+	f.StringVar(&o.aws.region, "region", "", "region of the bucket, and of a queue whose URL names none")
 	return cmd
 }
 
@@ -121,6 +121,14 @@ func (o *runOptions) chooseSources(spec *config.Spec) error {
 			overHTTP++
 		}
 	}
+	switch {
+	case o.ack == "", o.ack == config.AckJournal, o.ack == config.AckStored:
+	default:
+		return usageError(fmt.Errorf("--ack %q: expected journal or stored", o.ack))
+	}
+	if o.ack != "" && overHTTP == len(spec.Sources) {
+		return usageError(withHint(errors.New("--ack: there is no queue to take events from"), "give --queue URL"))
+	}
 	if (o.listen != "" || o.keysFile != "") && overHTTP == 0 {
 		spec.Sources = append(spec.Sources, config.Default().Sources...)
 		overHTTP = 1
@@ -129,10 +137,8 @@ func (o *runOptions) chooseSources(spec *config.Spec) error {
 		switch {
 		case s.HTTP != nil && o.listen != "":
 			s.HTTP.Listen = o.listen
-		case s.SQS != nil && o.ack == config.AckJournal, s.SQS != nil && o.ack == config.AckStored:
-			s.SQS.Ack = o.ack
 		case s.SQS != nil && o.ack != "":
-			return usageError(fmt.Errorf("--ack %q: expected journal or stored", o.ack))
+			s.SQS.Ack = o.ack
 		}
 		if s.HTTP != nil && o.keysFile != "" {
 			s.HTTP.KeysFile = o.keysFile
@@ -201,7 +207,7 @@ func (e *engine) serve(ctx context.Context, o runOptions) error {
 	}
 	group.Go(func() error {
 		defer unwatch()
-		return e.collector.Run(gctx, e.spec.Drain.Grace, sources...)
+		return explainQueue(e.collector.Run(gctx, e.spec.Drain.Grace, sources...))
 	})
 	context.AfterFunc(ctx, func() { e.logger.Info("stopping", keyGrace, e.spec.Drain.Grace) })
 	err = e.tell(o.readyFile, where)
@@ -228,6 +234,9 @@ type listening struct {
 func (e *engine) tell(readyFile string, where listening) error {
 	for _, url := range where.Events {
 		e.logger.Info("listening", keyURL, url)
+	}
+	for _, q := range e.queues {
+		e.logger.Info("taking from a queue", keyQueue, q.url, keyAck, q.ack)
 	}
 	if where.Metrics != "" {
 		e.logger.Info("listening for metrics", keyURL, where.Metrics)

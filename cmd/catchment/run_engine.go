@@ -21,16 +21,17 @@ import (
 	"example.org/catchment/internal/journal"
 	"example.org/catchment/internal/source"
 	"example.org/catchment/internal/source/push"
-	"example.org/catchment/internal/source/sqs"
 	"example.org/catchment/internal/store"
 	"example.org/catchment/internal/web"
 )
 
 // Keys of the log. No value is ever a finding's text.
 const (
+	keyAck          = "ack"
 	keyBatches      = "batches"
 	keyBucket       = "bucket"
 	keyBytes        = "bytes"
+	keyDoing        = "doing"
 	keyEndpoint     = "endpoint"
 	keyEnded        = "ended"
 	keyError        = "error"
@@ -72,6 +73,7 @@ type engine struct {
 	bucket    string
 	collector *collector.Collector
 	web       net.Listener
+	queues    []*queueSource
 
 	mu     sync.Mutex
 	outage time.Time // guarded by mu; zero: none
@@ -92,6 +94,7 @@ func (e *engine) settings() (collector.Options, error) {
 		FS:        disk.Real{}, Dir: spec.Journal.Path,
 		Journal:    journal.Options{SegmentBytes: spec.Journal.SegmentSize, MaxBytes: spec.Journal.MaxSize},
 		Duplicates: duplicate.Options{Count: spec.Duplicates.Count, Age: spec.Duplicates.Age},
+		Stays:      waitsForStored(spec),
 		Events:     e.events(),
 	}
 	for _, s := range spec.Streams {
@@ -157,7 +160,7 @@ func (e *engine) retrying(s store.Store) store.Store {
 
 // listen opens all listeners before anything starts.
 func (e *engine) listen(ctx context.Context) (sources []source.Source, where listening, err error) {
-	where.PID = os.Getpid()
+	where = listening{PID: os.Getpid(), Events: []string{}}
 	var open []net.Listener
 	defer func() {
 		if err != nil {
@@ -169,7 +172,7 @@ func (e *engine) listen(ctx context.Context) (sources []source.Source, where lis
 	var network net.ListenConfig
 	for _, s := range e.spec.Sources {
 		if s.SQS != nil {
-			from, err := e.queue(ctx, s.SQS)
+			from, err := e.openQueue(ctx, s.SQS)
 			if err != nil {
 				return nil, where, err
 			}
@@ -209,27 +212,6 @@ func (e *engine) listen(ctx context.Context) (sources []source.Source, where lis
 		where.Metrics = "http://" + e.web.Addr().String()
 	}
 	return sources, where, nil
-}
-
-// queue makes the source of a queue. Its region is that of its URL, where that tells.
-func (e *engine) queue(ctx context.Context, s *config.SQSSource) (source.Source, error) {
-	access := assembly.Access{Profile: e.aws.profile, Region: config.QueueRegion(s.QueueURL)}
-	if access.Region == "" {
-		access.Region = e.aws.region
-	}
-	cfg, err := access.Config(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l := e.logger.With(keyQueue, s.QueueURL)
-	return sqs.New(sqs.Options{
-		Queue: sqs.Open(cfg, s.QueueURL), Stored: s.Ack == config.AckStored, Grace: e.spec.Drain.Grace / 2,
-		Events: sqs.Events{
-			Delayed:   func(err error, in time.Duration) { l.Error("queue does not answer", keyError, err, keyRetryIn, in) },
-			Recovered: func(after time.Duration) { l.Info("queue answers again", keyOutage, after) },
-			Returned:  func(n int, err error) { l.Warn("messages left in the queue", keyMessages, n, keyError, err) },
-		},
-	}), nil
 }
 
 func (e *engine) pushEvents() push.Events {
@@ -279,6 +261,7 @@ func (e *engine) State() web.State {
 	if out.OutageSeconds > longOutage.Seconds() {
 		out.Reasons = append(out.Reasons, "the bucket has not taken objects for "+now.Sub(outage).Round(time.Second).String())
 	}
+	e.addQueues(&out, now)
 	out.Ready = len(out.Reasons) == 0
 	return out
 }

@@ -148,6 +148,13 @@ func printState(out io.Writer, s *web.State, format string) error {
 	if s.OutageSeconds > 0 {
 		row("  away for", "%s: %s", seconds(s.OutageSeconds), s.OutageError)
 	}
+	for _, q := range s.Queues {
+		row("queue", "%s, ack: %s", q.URL, q.Ack)
+		if q.OutageSeconds > 0 {
+			row("  away for", "%s: %s", seconds(q.OutageSeconds), q.OutageError)
+		}
+		row("  messages", "%d received, %d deleted, %d returned, %d held", q.Received, q.Deleted, q.Returned, q.Held)
+	}
 	row("received", "%d", s.Received)
 	row("recovered", "%d", s.Recovered)
 	row("stored", "%d in %d objects", s.Stored, s.Objects)

@@ -96,6 +96,43 @@ func TestAgreesWithAMap(t *testing.T) {
 	})
 }
 
+// What is forgotten can be taken again, and takes nothing else with it.
+func TestForgets(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		o := Options{Count: rapid.IntRange(1, 2000).Draw(t, "count")}
+		w := NewWindow(o)
+		held := map[Digest]bool{}
+		var order []Digest // one for each place; a zero one is empty
+		for range rapid.IntRange(0, 1500).Draw(t, "steps") {
+			d := digest(rapid.IntRange(1, 1200).Draw(t, "d"))
+			if got := w.Seen(d, start); got != held[d] {
+				t.Fatalf("seen is %v, want %v", got, held[d])
+			}
+			if held[d] {
+				w.Forget(d)
+				delete(held, d)
+				for i := range order {
+					if order[i] == d {
+						order[i] = Digest{}
+					}
+				}
+				continue
+			}
+			if w.Forget(d); len(order) == o.Count {
+				delete(held, order[0])
+				order = order[1:]
+			}
+			w.Add(d, start)
+			order, held[d] = append(order, d), true
+		}
+		if w.Len() != len(order) {
+			t.Fatalf("%d are held, want %d", w.Len(), len(order))
+		}
+	})
+	none := NewWindow(Options{})
+	none.Forget(digest(1))
+}
+
 func open(tb testing.TB, fsys disk.FS, o Options) (*Files, *Window, Hasher, []error) {
 	tb.Helper()
 	f, w, h, damage, err := Open(fsys, "w", o, bytes.NewReader([]byte("12345678")))

@@ -113,6 +113,21 @@ var stateMetrics = []stateMetric{
 		func(s *State) float64 { return float64(s.Remembered) }),
 	stateMetricOf("store_outage_seconds", "How long the bucket has not taken objects; 0 when it does.", prometheus.GaugeValue,
 		func(s *State) float64 { return s.OutageSeconds }),
+	stateMetricOf("queue_messages_received_total", "Messages that were received from queues.", prometheus.CounterValue,
+		overQueues(func(q *Queue) float64 { return float64(q.Received) })),
+	stateMetricOf("queue_messages_deleted_total", "Messages that were deleted from queues.", prometheus.CounterValue,
+		overQueues(func(q *Queue) float64 { return float64(q.Deleted) })),
+	stateMetricOf("queue_messages_returned_total", "Messages that were left in queues, to come again.", prometheus.CounterValue,
+		overQueues(func(q *Queue) float64 { return float64(q.Returned) })),
+	stateMetricOf("queue_messages_held", "Messages that were received and neither deleted nor returned yet.", prometheus.GaugeValue,
+		overQueues(func(q *Queue) float64 { return float64(q.Held) })),
+	stateMetricOf("queue_outage_seconds", "How long the queue that is longest away has been; 0 when all answer.", prometheus.GaugeValue,
+		func(s *State) (longest float64) {
+			for i := range s.Queues {
+				longest = max(longest, s.Queues[i].OutageSeconds)
+			}
+			return longest
+		}),
 	stateMetricOf("ready", "1 when documents are taken, else 0.", prometheus.GaugeValue,
 		func(s *State) float64 {
 			if s.Ready {
@@ -120,6 +135,16 @@ var stateMetrics = []stateMetric{
 			}
 			return 0
 		}),
+}
+
+// overQueues sums a value.
+func overQueues(value func(*Queue) float64) func(*State) float64 {
+	return func(s *State) (sum float64) {
+		for i := range s.Queues {
+			sum += value(&s.Queues[i])
+		}
+		return sum
+	}
 }
 
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {

@@ -44,6 +44,20 @@ type State struct {
 
 	OutageSeconds float64 `json:"store_outage_seconds"` // 0: the bucket takes objects
 	OutageError   string  `json:"store_outage_error,omitempty"`
+
+	Queues []Queue `json:"queues,omitempty"` // that events are taken from
+}
+
+// Queue is how taking messages from a queue goes: received = deleted + returned + held.
+type Queue struct {
+	URL           string  `json:"url"`
+	Ack           string  `json:"ack"`
+	Received      int64   `json:"received"`
+	Deleted       int64   `json:"deleted"`
+	Returned      int64   `json:"returned"` // left in the queue, to come again
+	Held          int64   `json:"held"`
+	OutageSeconds float64 `json:"outage_seconds"` // 0: it does what it is asked
+	OutageError   string  `json:"outage_error,omitempty"`
 }
 
 // Pending is what is accepted and not in the bucket yet, error records included but for Records.

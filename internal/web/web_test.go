@@ -42,6 +42,9 @@ func TestMetricsTellTheState(t *testing.T) {
 		Received: 10, Recovered: 1, Stored: 2, Rejected: map[string]int64{"invalid-json": 3}, Filtered: 1, Duplicate: 1,
 		Lost: 1, Pending: Pending{Records: 3, Bytes: 400, Partitions: 2, OldestSeconds: 1.5}, Ready: true,
 		Journal: Journal{Bytes: 1000, MaxBytes: 5000},
+		Queues: []Queue{
+			{URL: "a", Received: 9, Deleted: 4, Returned: 2, Held: 3, OutageSeconds: 2.5}, {Received: 1, Deleted: 1, OutageSeconds: 1},
+		},
 	}, m)
 	_, body := get(t, h, "/metrics")
 	for _, want := range []string{
@@ -52,7 +55,8 @@ func TestMetricsTellTheState(t *testing.T) {
 		"catchment_journal_max_bytes 5000", `catchment_put_seconds_count{result="ok"} 1`,
 		`catchment_put_seconds_count{result="error"} 1`, `catchment_http_requests_total{endpoint="events",status="200"} 1`,
 		`catchment_http_requests_total{endpoint="none",status="404"} 1`, `catchment_http_refused_total{reason="busy"} 1`,
-		"catchment_ready 1",
+		"catchment_ready 1", "catchment_queue_messages_received_total 10", "catchment_queue_messages_deleted_total 5",
+		"catchment_queue_messages_returned_total 2", "catchment_queue_messages_held 3", "catchment_queue_outage_seconds 2.5",
 	} {
 		if !strings.Contains(body, "\n"+want+"\n") {
 			t.Errorf("/metrics lacks %q", want)
