@@ -11,15 +11,27 @@ func TestTheArticlesTwoProblemsAreSolvedInAllFourCombinations(t *testing.T) {
 	b.active()
 	w.live()
 	w.expect(ways...)
-	t.Logf("%v: %d versions of findings", w, len(w.truth()))
 }
 
-func TestAllWaysBringTheSameLinesToTheSamePlaces(t *testing.T) {
-	w := newWorld(t, small(2))
+func TestAQueueAndCatchmentRunBringWhatFirehoseBrings(t *testing.T) {
+	for name, seed := range map[string]uint64{"acknowledged in the journal": 3, "acknowledged in the bucket": 4} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, small(seed))
+			b := newBuilder(w)
+			ways := []*way{b.build(partitionsDelimiter), b.build(queueCollector)}
+			b.active()
+			w.live()
+			w.expect(ways...)
+		})
+	}
+}
+
+func TestAnImportBringsWhatWasDelivered(t *testing.T) {
+	w := newWorld(t, small(5))
 	b := newBuilder(w)
-	ways := []*way{b.build(partitionsDelimiter), b.build(queueCollector), b.build(pushCollector), b.build(endpointCollector), b.build(queueLambda)}
+	ways := []*way{b.build(partitionsDelimiter), b.build(wholeEvents)}
 	b.active()
 	w.live()
+	ways = append(ways, b.imported(ways[0]), b.imported(ways[1]))
 	w.expect(ways...)
-	t.Logf("%v: %d versions of findings", w, len(w.truth()))
 }

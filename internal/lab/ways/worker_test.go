@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -39,7 +38,7 @@ import (
 type worker struct {
 	collector *collector.Collector
 	queues    []string // names that it reads
-	watched   []*watched
+	sources   []*sqs.Source
 	fail      func(http.ResponseWriter) http.ResponseWriter // of a push source, see flaky
 	cancel    context.CancelFunc
 	ended     chan error
@@ -56,13 +55,14 @@ func (b *builder) worker(v *way, byEvent bool) *worker {
 	v.repeat = false
 	stream := pipeline.DefaultStream()
 	o := collector.Options{
-		Streams:    []collector.Stream{{Name: stream.Name, Version: 1, Compression: encode.Gzip, Limits: batch.Limits{Bytes: 64 << 10, Age: 15 * time.Minute}}},
-		FS:         new(disk.Mem), Dir: "journal",
+		Streams: []collector.Stream{{Name: stream.Name, Version: 1, Compression: encode.Gzip, Limits: batch.Limits{Bytes: 64 << 10, Age: 15 * time.Minute}}},
+		FS:      new(disk.Mem), Dir: "journal",
 		Duplicates: duplicate.Options{Count: 100_000, Age: 24 * time.Hour},
 		Now:        b.lab.Cloud.Clock.Now,
 	}
 	if byEvent {
 		stream.Timestamp, o.Now, o.Streams[0].Limits.Age, v.exact = pipeline.TimestampEvent, nil, 5*time.Millisecond, true
+		o.Stays = true
 	}
 	compiled, err := pipeline.Compile([]pipeline.Stream{stream})
 	b.must(err)
@@ -106,80 +106,29 @@ func (k *worker) stop(w *world) {
 	}
 }
 
-// A watched queue tells when it was asked for something.
-type watched struct {
-	sqs.Queue
-	asked chan struct{} // holds 1
-
-	mu   sync.Mutex
-	busy int // batches that were received and not let go of; guarded by mu
-}
-
-func (q *watched) tell(batches int) {
-	q.mu.Lock()
-	q.busy += batches
-	q.mu.Unlock()
-	select {
-	case q.asked <- struct{}{}:
-	default:
-	}
-}
-
-func (q *watched) idle() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.busy == 0
-}
-
-// Receive is sqs.Queue.
-func (q *watched) Receive(ctx context.Context, visibility time.Duration) ([]sqs.Message, error) {
-	messages, err := q.Queue.Receive(ctx, visibility)
-	if len(messages) > 0 {
-		q.tell(1)
-	}
-	return messages, err
-}
-
-// Delete is sqs.Queue.
-func (q *watched) Delete(ctx context.Context, messages []sqs.Message) error {
-	defer q.tell(-1)
-	return q.Queue.Delete(ctx, messages)
-}
-
-// Extend is sqs.Queue.
-func (q *watched) Extend(ctx context.Context, messages []sqs.Message, visibility time.Duration) error {
-	if visibility == 0 {
-		defer q.tell(-1)
-	}
-	return q.Queue.Extend(ctx, messages, visibility)
-}
-
 // drain waits until the worker's queues are empty. Messages that it has let go of without having deleted them become
 // visible again as the lab's time passes.
 func (k *worker) drain(w *world) {
 	w.t.Helper()
-	if len(k.watched) == 0 {
-		return
-	}
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
-	for {
+	for look := time.NewTicker(2 * time.Millisecond); ; {
 		visible, left := k.left(w)
 		if left == 0 {
+			look.Stop()
 			return
 		}
-		idle := !slices.ContainsFunc(k.watched, func(q *watched) bool { return !q.idle() })
-		patience := time.NewTimer(20 * time.Millisecond)
-		select {
-		case <-k.watched[0].asked: // all share it
-		case <-patience.C:
-			if visible == 0 && idle {
-				w.must(w.lab.Cloud.Clock.Advance(w.t.Context(), time.Minute))
-			}
-		case <-ctx.Done():
-			w.t.Fatalf("%d messages are left in the queues %v", left, k.queues)
+		if visible == 0 && !slices.ContainsFunc(k.sources, func(s *sqs.Source) bool { return s.Stats().Held > 0 }) {
+			w.must(w.lab.Cloud.Clock.Advance(w.t.Context(), 30*time.Second))
 		}
-		patience.Stop()
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			for _, s := range k.sources {
+				w.t.Logf("%+v", s.Stats())
+			}
+			w.t.Fatalf("%d messages are left in the queues %v: %+v", left, k.queues, k.collector.Stats())
+		}
 	}
 }
 
@@ -213,17 +162,16 @@ func (b *builder) queueToCollector(v *way) {
 	b.t.Helper()
 	stored := b.seed%2 == 0
 	k := b.worker(v, stored)
-	v.late = b.step + time.Minute
-	asked := make(chan struct{}, 1)
+	v.late = b.step + 10*time.Minute // drain moves the clock
 	var sources []source.Source
 	for _, region := range b.regions {
 		url, arn := b.queue(region, v.name)
 		b.rule(region, v.name, pipeline.DefaultPattern, eventtypes.Target{Arn: aws.String(arn)})
 		cfg := b.config(region)
 		cfg.Retryer = func() aws.Retryer { return awsretry.NewStandard() }
-		q := &watched{Queue: sqs.Open(cfg, url), asked: asked}
-		k.watched, k.queues = append(k.watched, q), append(k.queues, v.name)
-		sources = append(sources, sqs.New(sqs.Options{Queue: q, Stored: stored, Receivers: 2}))
+		from := sqs.New(sqs.Options{Queue: sqs.Open(cfg, url), Stored: stored, Receivers: 2})
+		b.must(from.Check(b.t.Context()))
+		k.sources, k.queues, sources = append(k.sources, from), append(k.queues, v.name), append(sources, from)
 	}
 	k.run(b.world, sources...)
 }
