@@ -121,9 +121,7 @@ func (b *bundle) put(ctx context.Context) map[int]error {
 			continue
 		}
 		for _, source := range p.sources {
-			if failed[source] == nil {
-				failed[source] = errs[i]
-			}
+			failed[source] = errs[i] // of several reasons one
 		}
 	}
 	b.parts, b.order, b.size = make(map[partitionKey]*part), nil, 0

@@ -10,10 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"example.org/catchment/internal/encode"
 	"example.org/catchment/internal/handler"
 	"example.org/catchment/internal/pipeline"
 	"example.org/catchment/internal/store/mem"
@@ -29,6 +31,9 @@ func queueOf(tb rapid.TB, bodies ...string) []byte {
 	return queueOfThese(tb, bodies, numbers)
 }
 
+// sentAt is when a message was sent.
+func sentAt(i int) time.Time { return arrived.Add(time.Duration(i) * time.Second) }
+
 // queueOfThese is queueOf of some of the messages, in another order.
 func queueOfThese(tb rapid.TB, bodies []string, numbers []int) []byte {
 	tb.Helper()
@@ -37,7 +42,7 @@ func queueOfThese(tb rapid.TB, bodies []string, numbers []int) []byte {
 		list = append(list, map[string]any{
 			"messageId": fmt.Sprintf("m%d", i), "receiptHandle": "r", "body": bodies[i], "eventSource": "aws:sqs", "awsRegion": "us-east-1",
 			"eventSourceARN": "arn:aws:sqs:us-east-1:111122223333:findings", "messageAttributes": map[string]any{},
-			"attributes": map[string]string{"SentTimestamp": strconv.FormatInt(arrived.UnixMilli(), 10), "ApproximateReceiveCount": "1"},
+			"attributes": map[string]string{"SentTimestamp": strconv.FormatInt(sentAt(i).UnixMilli(), 10), "ApproximateReceiveCount": "1"},
 		})
 	}
 	return marshal(tb, map[string]any{"Records": list})
@@ -222,7 +227,7 @@ func TestWhateverFailsStaysInTheQueue(t *testing.T) {
 		lines := make([]map[string][]string, len(bodies)) // of messages, by prefix
 		for i, body := range bodies {
 			lines[i] = make(map[string][]string)
-			all := outcomes(base.Pipeline, body, arrived)
+			all := outcomes(base.Pipeline, body, sentAt(i))
 			if len(all) == 0 {
 				all = []pipeline.Outcome{{Prefix: "errors/processing-failed/" + hour}} // whatever it says
 			}
@@ -318,4 +323,23 @@ func TestABatchThatComesAgainAddsNothing(t *testing.T) {
 			t.Fatalf("the second time added something:\n%s", diff)
 		}
 	})
+}
+
+func TestAnObjectIsNamedInTheTimeZoneOfItsStream(t *testing.T) {
+	tokyo, err := time.LoadLocation("Asia/Tokyo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := new(mem.Store)
+	o := options(t, everything("a", func(s *pipeline.Stream) { s.TimeZone, s.Version = "Asia/Tokyo", 7 }))
+	o.Store, o.Streams = s, []handler.Stream{{Compression: encode.Zstd, Level: 3, Location: tokyo}}
+	if _, err := handler.New(o).Handle(t.Context(), queueOf(t, imported(finding(one, "us-east-1", "")))); err != nil {
+		t.Fatal(err)
+	}
+	for object, err := range s.List(t.Context(), "") {
+		const prefix = "a/AWSLogs/" + one + "/Inspector/us-east-1/2026/11/22/22/a-7-2026-11-22-22-14-15-"
+		if err != nil || !strings.HasPrefix(object.Key, prefix) || !strings.HasSuffix(object.Key, ".json.zst") {
+			t.Errorf("key %s, %v; want %s….json.zst", object.Key, err, prefix)
+		}
+	}
 }
