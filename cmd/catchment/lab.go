@@ -33,6 +33,7 @@ type labOptions struct {
 	life       bool
 	readyFile  string
 	calls      bool
+	faults     string
 }
 
 func newLabCommand() *cobra.Command {
@@ -70,6 +71,7 @@ Exit status: 0 ended by a signal; 1 it could not go on; 2 a wrong flag.`,
 	f.BoolVar(&o.noQuotas, "no-quotas", false, "do not refuse calls beyond AWS's rates")
 	f.DurationVar(&o.lag, "lag", 0, "until others see a change: AWS is eventually consistent")
 	f.BoolVar(&o.life, "life", false, "hosts are found, patched and ended as time passes, and findings with them")
+	f.StringVar(&o.faults, "faults", "", "what goes wrong from the start: a file with a list of faults in YAML or JSON, in the words of /_lab/faults")
 	f.StringVar(&o.readyFile, "ready-file", "", "write where it listens, and the accounts, to this file as JSON when it does")
 	f.BoolVar(&o.calls, "calls", false, "print each request")
 	return cmd
@@ -122,6 +124,11 @@ func runLab(ctx context.Context, o labOptions, out, errOut io.Writer) error {
 	l, err := lab.New(options)
 	if err != nil {
 		return err
+	}
+	if o.faults != "" {
+		if err := addFaults(l, o.faults); err != nil {
+			return usageError(err)
+		}
 	}
 	if o.calls {
 		l.Cloud.Calls.Log = func(r cloud.CallRecord) {

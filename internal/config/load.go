@@ -77,7 +77,7 @@ func parse(name string, data []byte, lookup func(string) (string, bool)) (*value
 	if lookup == nil {
 		lookup = func(string) (string, bool) { return "", false }
 	}
-	r := &reader{file: name, lookup: lookup}
+	r := &reader{file: name, what: "a spec", hint: `"catchment init" writes one to start from`, lookup: lookup}
 	r.reset()
 	return r.read(data), r
 }

@@ -56,6 +56,8 @@ type member struct {
 // A reader makes values from YAML and keeps the faults that it meets.
 type reader struct {
 	file    string
+	what    string // is in the file
+	hint    string // for who has an empty one
 	lookup  func(string) (string, bool)
 	faults  []*FieldError
 	anchors map[string]ast.Node
@@ -100,7 +102,7 @@ func (r *reader) read(data []byte) *value {
 	}
 	if len(bodies) == 0 {
 		if len(r.faults) == 0 {
-			r.fault(1, 1, "", "", "a spec, but the file is empty", `"catchment init" writes one to start from`)
+			r.fault(1, 1, "", "", r.what+", but the file is empty", r.hint)
 		}
 		return nil
 	}

@@ -51,11 +51,7 @@ func (l *Lab) control() http.Handler {
 			r.Body = http.MaxBytesReader(w, r.Body, maxControl)
 			out, err := do(r)
 			if err != nil {
-				status := http.StatusBadRequest
-				if errors.Is(err, errMissing) {
-					status = http.StatusNotFound
-				}
-				writeControl(w, status, map[string]string{"error": err.Error()})
+				writeControl(w, statusOf(err), map[string]string{"error": err.Error()})
 				return
 			}
 			writeControl(w, http.StatusOK, out)
@@ -63,17 +59,17 @@ func (l *Lab) control() http.Handler {
 	}
 	handle("GET /_lab/clock", func(*http.Request) (any, error) { return l.clock(), nil })
 	handle("POST /_lab/clock", l.moveClock)
-	handle("GET /_lab/faults", func(*http.Request) (any, error) { return l.faults(), nil })
-	handle("POST /_lab/faults", l.addFault)
+	handle("GET /_lab/faults", func(*http.Request) (any, error) { return l.Faults(), nil })
+	handle("POST /_lab/faults", l.askFault)
 	handle("DELETE /_lab/faults", func(*http.Request) (any, error) {
 		l.Cloud.Faults.Clear()
-		return l.faults(), nil
+		return l.Faults(), nil
 	})
 	handle("DELETE /_lab/faults/{id}", func(r *http.Request) (any, error) {
 		if !l.Cloud.Faults.Remove(r.PathValue("id")) {
 			return nil, fmt.Errorf("fault %q: %w", r.PathValue("id"), errMissing)
 		}
-		return l.faults(), nil
+		return l.Faults(), nil
 	})
 	handle("GET /_lab/calls", l.listCalls)
 	handle("GET /_lab/state", func(*http.Request) (any, error) { return l.state(), nil })
@@ -102,14 +98,15 @@ func (l *Lab) control() http.Handler {
 
 // serveEnvironment answers what to export: as JSON, or with format=shell as lines for eval.
 func (l *Lab) serveEnvironment(w http.ResponseWriter, r *http.Request) {
+	if err := admissible(r); err != nil {
+		writeControl(w, http.StatusForbidden, map[string]string{"error": err.Error()})
+		return
+	}
 	q := r.URL.Query()
 	environment, err := l.Environment(q.Get("account"), q.Get("region"))
-	if hostile := admissible(r); hostile != nil {
-		err = hostile
-	}
 	switch {
 	case err != nil:
-		writeControl(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+		writeControl(w, statusOf(err), map[string]string{"error": err.Error()})
 	case q.Get("format") == "shell":
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		for _, name := range slices.Sorted(maps.Keys(environment)) {
@@ -121,6 +118,16 @@ func (l *Lab) serveEnvironment(w http.ResponseWriter, r *http.Request) {
 }
 
 var errMissing = errors.New("there is none")
+
+func statusOf(err error) int {
+	if errors.Is(err, errMissing) {
+		return http.StatusNotFound
+	}
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+		return http.StatusRequestEntityTooLarge
+	}
+	return http.StatusBadRequest
+}
 
 // admissible keeps web pages in the user's browser from asking: the lab has no passwords of its own. A page's own name may
 // resolve to this machine, so the request has to name an address or localhost; and only a page that was asked first may
@@ -188,70 +195,6 @@ func (l *Lab) moveClock(r *http.Request) (any, error) {
 		return nil, fmt.Errorf("advance the clock: %w", err)
 	}
 	return l.clock(), nil
-}
-
-// A faultRequest is a Fault with a delay as people write it.
-type faultRequest struct {
-	ID      string          `json:"id,omitzero"` // given by the lab
-	Kind    cloud.FaultKind `json:"kind"`
-	Service string          `json:"service,omitzero"`
-	Action  string          `json:"action,omitzero"`
-	From    string          `json:"from,omitzero"`
-	Target  string          `json:"target,omitzero"`
-	Account string          `json:"account,omitzero"`
-	Region  string          `json:"region,omitzero"`
-	Share   float64         `json:"share,omitzero"`
-	Times   int             `json:"times,omitzero"`
-	Delay   string          `json:"delay,omitzero"`
-	For     string          `json:"for,omitzero"` // how long, in lab time
-}
-
-// faults are those of the present.
-func (l *Lab) faults() []faultRequest {
-	out := []faultRequest{}
-	for _, f := range l.Cloud.Faults.List() {
-		r := faultRequest{
-			ID: f.ID, Kind: f.Kind, Service: f.Service, Action: f.Action, From: f.From, Target: f.Target, Account: f.Account, Region: f.Region,
-			Share: f.Share, Times: f.Times,
-		}
-		if f.Delay > 0 {
-			r.Delay = f.Delay.String()
-		}
-		if !f.Until.IsZero() {
-			r.For = f.Until.Sub(l.Cloud.Clock.Now()).String()
-		}
-		out = append(out, r)
-	}
-	return out
-}
-
-func (l *Lab) addFault(r *http.Request) (any, error) {
-	var in faultRequest
-	if err := read(r, &in); err != nil {
-		return nil, err
-	}
-	f := cloud.Fault{
-		Kind: in.Kind, Service: in.Service, Action: in.Action, From: in.From, Target: in.Target, Account: in.Account, Region: in.Region,
-		Share: in.Share, Times: in.Times,
-	}
-	for text, set := range map[string]func(time.Duration){
-		in.Delay: func(d time.Duration) { f.Delay = d },
-		in.For:   func(d time.Duration) { f.Until = l.Cloud.Clock.Now().Add(d) },
-	} {
-		if text == "" {
-			continue
-		}
-		d, err := time.ParseDuration(text)
-		if err != nil {
-			return nil, fmt.Errorf("%q: expected a time such as 90s or 5m", text)
-		}
-		set(d)
-	}
-	id, err := l.Cloud.Faults.Add(f)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]string{"id": id}, nil
 }
 
 func (l *Lab) listCalls(r *http.Request) (any, error) {

@@ -14,11 +14,11 @@ package lab
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"example.org/catchment/internal/lab/account"
@@ -110,8 +110,17 @@ func New(o Options) (*Lab, error) {
 	return l, nil
 }
 
-// code reads a function's code from the lab's S3.
-func (l *Lab) code(_ context.Context, _ cloud.Identity, bucket, key string) ([]byte, error) {
+// code reads a function's code from the lab's S3, as whoever makes the function.
+func (l *Lab) code(_ context.Context, who cloud.Identity, bucket, key string) ([]byte, error) {
+	arn := cloud.ARN{Partition: l.Cloud.Partition, Service: "s3", Resource: bucket + "/" + key}.String()
+	resource, err := l.S3.Resource(arn)
+	if err != nil {
+		return nil, fmt.Errorf("s3://%s/%s: %w", bucket, key, err)
+	}
+	err = l.Cloud.Authorize(cloud.Access{Who: who, Action: "s3:GetObject", Resource: arn, Owner: resource.Owner, Policy: resource.Policy})
+	if err != nil {
+		return nil, err
+	}
 	for name, body := range l.S3.Objects(bucket, key) {
 		if name == key {
 			return body, nil
@@ -135,11 +144,44 @@ func (l *Lab) Handler() http.Handler {
 	})
 }
 
+// A door counts who is in, and lets nobody in any more once it is shut.
+type door struct {
+	mu   sync.RWMutex
+	shut bool // guarded by mu
+	in   sync.WaitGroup
+}
+
+func (d *door) enter() bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if !d.shut {
+		d.in.Add(1)
+	}
+	return !d.shut
+}
+
+// close waits until all have left.
+func (d *door) close() {
+	d.mu.Lock()
+	d.shut = true
+	d.mu.Unlock()
+	d.in.Wait()
+}
+
 // Serve answers at a listener until ctx is done. With live, the clock goes with the real time meanwhile; without, it is
-// moved by who asks. When it returns, the processes of functions have ended.
+// moved by who asks. When it returns, all requests and the processes of functions have ended.
 func (l *Lab) Serve(ctx context.Context, listener net.Listener, live bool) error {
 	l.Cloud.SetURL("http://" + listener.Addr().String())
-	server := &http.Server{Handler: l.Handler(), ReadHeaderTimeout: time.Minute, BaseContext: func(net.Listener) context.Context { return ctx }}
+	handler, guests := l.Handler(), &door{}
+	server := &http.Server{
+		ReadHeaderTimeout: time.Minute, BaseContext: func(net.Listener) context.Context { return ctx },
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if guests.enter() {
+				defer guests.in.Done()
+				handler.ServeHTTP(w, r)
+			}
+		}),
+	}
 	clock := make(chan struct{})
 	running, stop := context.WithCancel(ctx)
 	go func() {
@@ -152,12 +194,14 @@ func (l *Lab) Serve(ctx context.Context, listener net.Listener, live bool) error
 	err := server.Serve(listener)
 	end()
 	stop()
+	_ = server.Close() // in case the listener failed
+	guests.close()
 	l.Lambda.Close()
 	<-clock
-	if errors.Is(err, http.ErrServerClosed) && ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return fmt.Errorf("serve the lab: %w", err)
 	}
-	return fmt.Errorf("serve the lab: %w", err)
+	return nil
 }
 
 // Flush makes Firehose deliver what it buffers, and lets happen what comes of it now.

@@ -99,17 +99,16 @@ func (a *Accounts) SetRegion(id, region string, enabled bool) {
 	}
 }
 
-// Enabled tells whether an account may use a region.
+// Enabled tells whether there is such an account, and it may use a region.
 func (a *Accounts) Enabled(id, region string) bool {
 	r, known := FindRegion(region)
 	if !known || r.Partition != a.cloud.Partition {
 		return false
 	}
-	if !r.OptIn {
-		return true
-	}
-	account, ok := a.Find(id)
-	return ok && slices.Contains(account.Regions, region)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	account := a.accounts[id]
+	return account != nil && (!r.OptIn || slices.Contains(account.Regions, region))
 }
 
 // SetOrganization says which organisation the accounts are in, for aws:PrincipalOrgID. The service Organizations calls it.

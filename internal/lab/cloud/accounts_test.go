@@ -66,6 +66,7 @@ func TestAnOptInRegionIsAnAccountsToEnable(t *testing.T) {
 		{one, "eu-nowhere-1", false},
 		{one, "", false},
 		{"999999999999", "af-south-1", false},
+		{"999999999999", "us-east-1", false},
 	} {
 		if got := c.Accounts.Enabled(tt.account, tt.region); got != tt.want {
 			t.Errorf("%s in %q: %v", tt.account, tt.region, got)

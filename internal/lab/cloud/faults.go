@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -44,21 +45,38 @@ type Fault struct {
 	seen, hit uint64
 }
 
-// Validate tells what is wrong with a fault.
+// A FaultError says what is wrong with one field of a Fault.
+type FaultError struct {
+	Field string // as JSON names it
+	Value string // as people write it
+	Want  string // what was expected
+}
+
+func (e *FaultError) Error() string { return e.Field + " " + e.Value + ": expected " + e.Want }
+
+// Validate tells what is wrong with a fault: a *FaultError.
 func (f *Fault) Validate() error {
 	switch {
 	case !slices.Contains(faultKinds, f.Kind):
-		return fmt.Errorf("kind %q: expected one of %v", f.Kind, faultKinds)
+		return &FaultError{"kind", strconv.Quote(string(f.Kind)), "one of " + faultKindList()}
 	case !(f.Share >= 0 && f.Share <= 1): // it may be no number at all
-		return fmt.Errorf("share %v: expected 0 to 1", f.Share)
+		return &FaultError{"share", fmt.Sprint(f.Share), "0 to 1"}
 	case f.Times < 0:
-		return fmt.Errorf("times %d: expected 0 or more", f.Times)
+		return &FaultError{"times", strconv.Itoa(f.Times), "0 or more"}
 	case f.Delay < 0:
-		return fmt.Errorf("delay %v: expected a time that is not negative", f.Delay)
+		return &FaultError{"delay", f.Delay.String(), "a time that is not negative"}
 	case f.Kind == FaultDelay && f.Delay == 0:
-		return fmt.Errorf("delay 0: a fault of kind delay needs one")
+		return &FaultError{"delay", "0", "a time: a fault of kind delay needs one"}
 	}
 	return nil
+}
+
+func faultKindList() string {
+	var out []string
+	for _, k := range faultKinds {
+		out = append(out, string(k))
+	}
+	return strings.Join(out, ", ")
 }
 
 // Faults is what goes wrong at present.

@@ -1,6 +1,7 @@
 package cloud_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -183,13 +184,14 @@ func TestWhatIsWrongWithAFaultIsTold(t *testing.T) {
 		fault cloud.Fault
 		want  string
 	}{
-		"no kind":             {cloud.Fault{}, `kind "": expected one of [drop duplicate delay throttle deny corrupt down]`},
-		"an unknown kind":     {cloud.Fault{Kind: "gremlins"}, `kind "gremlins": expected one of [drop duplicate delay throttle deny corrupt down]`},
+		"no kind":             {cloud.Fault{}, `kind "": expected one of drop, duplicate, delay, throttle, deny, corrupt, down`},
+		"an unknown kind":     {cloud.Fault{Kind: "gremlins"}, `kind "gremlins": expected one of drop, duplicate, delay, throttle, deny, corrupt, down`},
 		"a negative share":    {cloud.Fault{Kind: cloud.FaultDrop, Share: -0.1}, "share -0.1: expected 0 to 1"},
 		"a share of percents": {cloud.Fault{Kind: cloud.FaultDrop, Share: 50}, "share 50: expected 0 to 1"},
+		"a share of nothing":  {cloud.Fault{Kind: cloud.FaultDrop, Share: math.NaN()}, "share NaN: expected 0 to 1"},
 		"negative times":      {cloud.Fault{Kind: cloud.FaultDrop, Times: -1}, "times -1: expected 0 or more"},
 		"a negative delay":    {cloud.Fault{Kind: cloud.FaultDelay, Delay: -1}, "delay -1ns: expected a time that is not negative"},
-		"a delay of nothing":  {cloud.Fault{Kind: cloud.FaultDelay}, "delay 0: a fault of kind delay needs one"},
+		"a delay of nothing":  {cloud.Fault{Kind: cloud.FaultDelay}, "delay 0: expected a time: a fault of kind delay needs one"},
 	} {
 		c := cloud.New(cloud.Options{})
 		_, err := c.Faults.Add(tt.fault)

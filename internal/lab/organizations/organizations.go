@@ -214,10 +214,11 @@ func (s *Service) Wire() *wire.Service {
 }
 
 type shownState struct {
-	ID, Management string
-	Accounts       []string            `json:",omitempty"` // path and state, at most maxShown
-	Delegated      map[string][]string `json:",omitempty"` // services by account
-	Services       []string            `json:",omitempty"`
+	ID         string              `json:"id"`
+	Management string              `json:"management"`
+	Accounts   []string            `json:"accounts"`  // path, state and name, at most maxShown
+	Delegated  map[string][]string `json:"delegated"` // services by account
+	Services   []string            `json:"services"`
 }
 
 const maxShown = 1000
@@ -232,7 +233,8 @@ func (s *Service) Inspect() any {
 	out := shownState{ID: s.org.id, Management: s.org.management, Services: slices.Sorted(maps.Keys(s.org.services)), Delegated: make(map[string][]string)}
 	for _, m := range s.org.list(nil) {
 		if len(out.Accounts) < maxShown {
-			out.Accounts = append(out.Accounts, s.org.path(m.parent)+m.id+" "+m.state)
+			account, _ := s.cloud.Accounts.Find(m.id)
+			out.Accounts = append(out.Accounts, s.org.path(m.parent)+m.id+" "+m.state+" "+account.Name)
 		}
 	}
 	for account, services := range s.org.delegated {
