@@ -24,6 +24,7 @@ type changeSet struct {
 	plan                  *plan
 	changes               []change
 	onFailure             string
+	live                  map[string]liveState // with REVERT_DRIFT: what differs from the template
 }
 
 // The states of a change set's execution.
@@ -210,6 +211,9 @@ type createChangeSetInput struct {
 	ChangeSetType  string
 	Description    string
 	OnStackFailure string
+	DeploymentMode string
+
+	ImportExistingResources bool
 }
 
 type changeSetID struct {
@@ -231,6 +235,9 @@ func (s *Service) createChangeSet(ctx context.Context, c *wire.Call, in *createC
 	case wordCreate, wordUpdate:
 	default:
 		return nil, validation("ChangeSetType %s: the lab's CloudFormation has CREATE and UPDATE", kind)
+	}
+	if in.DeploymentMode != "" && (in.DeploymentMode != revertDrift || kind != wordUpdate) {
+		return nil, validation("DeploymentMode %s: expected %s, with ChangeSetType %s", in.DeploymentMode, revertDrift, wordUpdate)
 	}
 	s.mu.Lock()
 	st, err := s.find(c.Place, in.StackName)
@@ -265,7 +272,9 @@ func (s *Service) createChangeSet(ctx context.Context, c *wire.Call, in *createC
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.identity(c.Who, c.Account, p.role); err != nil {
+	p.takes = in.ImportExistingResources
+	who, err := s.identity(c.Who, c.Account, p.role)
+	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
@@ -276,11 +285,12 @@ func (s *Service) createChangeSet(ctx context.Context, c *wire.Call, in *createC
 		}
 		s.become(st, reviewInProgress, "User Initiated")
 	}
-	return s.addChangeSet(st, in, kind, p), nil
+	return s.addChangeSet(&worker{Service: s, stack: st, plan: p, who: who}, in, kind), nil
 }
 
 // addChangeSet requires mu.
-func (s *Service) addChangeSet(st *stack, in *createChangeSetInput, kind string, p *plan) *changeSetID {
+func (s *Service) addChangeSet(w *worker, in *createChangeSetInput, kind string) *changeSetID {
+	st, p := w.stack, w.plan
 	set := &changeSet{
 		name: in.ChangeSetName, description: in.Description, kind: kind, created: s.cloud.Clock.Now(), status: "CREATE_PENDING",
 		execution: unavailable, plan: p, onFailure: in.OnStackFailure,
@@ -288,8 +298,13 @@ func (s *Service) addChangeSet(st *stack, in *createChangeSetInput, kind string,
 	set.id = st.place.ARN(prefix, "changeSet/"+set.name+"/"+s.cloud.UUID("change set"))
 	st.sets[set.name] = set
 	st.setOrder = append(st.setOrder, set)
-	s.cloud.Clock.Go(func(context.Context) {
-		found, err := s.changes(st, p)
+	s.cloud.Clock.Go(func(ctx context.Context) {
+		base := st
+		if in.DeploymentMode == revertDrift {
+			set.live = w.live(ctx)
+			base = st.as(set.live)
+		}
+		found, err := s.changes(base, p)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		set.changes = found
@@ -364,6 +379,7 @@ func (s *Service) executeChangeSet(_ context.Context, c *wire.Call, in *changeSe
 	st.sets = make(map[string]*changeSet) // AWS deletes those of the stack
 	st.disableRollback = in.DisableRollback != nil && *in.DisableRollback || set.onFailure == onFailureNothing
 	if set.kind == wordUpdate {
+		st.resources = st.as(set.live).resources
 		s.beginUpdate(w)
 		return nil, nil
 	}

@@ -45,7 +45,11 @@ const (
 const step = time.Second
 
 // New makes the service with no stacks.
-func New(c *cloud.Cloud) *Service { return &Service{cloud: c, cells: make(map[cloud.Place]*cell)} }
+func New(c *cloud.Cloud) *Service {
+	s := &Service{cloud: c, cells: make(map[cloud.Place]*cell)}
+	c.Accounts.Watch(s.joined)
+	return s
+}
 
 // at gives what there is at a place. Requires mu.
 func (s *Service) at(p cloud.Place) *cell {

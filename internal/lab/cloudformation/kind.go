@@ -79,6 +79,7 @@ type job struct {
 	props    map[string]any // that are wanted
 	before   map[string]any // that were; update only
 	attrs    map[string]any
+	takes    bool // what is there already, under the name that the template gives, becomes the stack's
 }
 
 // A handlerError is what a service answered to a handler.

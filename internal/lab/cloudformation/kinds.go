@@ -9,7 +9,7 @@ var kinds = allKinds()
 func allKinds() map[string]*kind {
 	out := make(map[string]*kind)
 	for _, some := range []map[string]*kind{
-		storageKinds(), identityKinds(), queueKinds(), eventKinds(), streamKinds(), lambdaKinds(), securityKinds(), keptKinds(),
+		storageKinds(), identityKinds(), queueKinds(), eventKinds(), streamKinds(), lambdaKinds(), securityKinds(), keptKinds(), setKinds(),
 	} {
 		maps.Copy(out, some)
 	}

@@ -35,7 +35,9 @@ func createBucket(ctx context.Context, j *job) error {
 	if name == "" {
 		name = strings.ToLower(j.name("BucketName", maxBucketName))
 	}
-	if _, err := j.s3(ctx, http.MethodHead, name, "", nil, ""); err == nil {
+	_, err := j.s3(ctx, http.MethodHead, name, "", nil, "")
+	there := err == nil
+	if there && (!j.takes || j.text("BucketName") == "") {
 		return &handlerError{"s3", wire.StatusErrorf(http.StatusConflict, "AlreadyExists", "%s already exists", name)}
 	}
 	header, body := map[string]string{}, ""
@@ -45,8 +47,10 @@ func createBucket(ctx context.Context, j *job) error {
 	if j.place.Region != "us-east-1" {
 		body = writeXML("CreateBucketConfiguration", map[string]any{"LocationConstraint": j.place.Region})
 	}
-	if _, err := j.s3(ctx, http.MethodPut, name, "", header, body); err != nil {
-		return err
+	if !there {
+		if _, err := j.s3(ctx, http.MethodPut, name, "", header, body); err != nil {
+			return err
+		}
 	}
 	suffix := cloud.DNSSuffix(j.place.Partition)
 	j.physical = name

@@ -46,6 +46,7 @@ type plan struct {
 	capabilities []string
 	role         string
 	topics       []string // NotificationARNs
+	takes        bool     // ImportExistingResources
 }
 
 // A stack is one stack. Its plan, resources and outputs are changed by tasks of the clock only, under the service's mutex.

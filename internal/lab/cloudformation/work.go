@@ -45,7 +45,7 @@ func (s *Service) identity(caller cloud.Identity, account, role string) (cloud.I
 func (w *worker) job(r *resource) *job {
 	return &job{
 		service: w.Service, who: w.who, place: w.stack.place, stack: w.stack, tags: w.plan.tags, logical: r.logical, kind: r.kind,
-		physical: r.physical, props: r.properties, attrs: r.attributes,
+		physical: r.physical, props: r.properties, attrs: r.attributes, takes: w.plan.takes && r.retain,
 	}
 }
 
