@@ -4,12 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -41,6 +46,38 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 			ts.Fatalf("ask-lab: answered %s", answer.Status)
 		}
 	},
+	// lab-environment READY-FILE makes the programs that follow talk to the lab, as its administrator.
+	"lab-environment": func(ts *testscript.TestScript, _ bool, args []string) {
+		for name, value := range labEnvironment(ts, args[0]) {
+			ts.Setenv(name, value)
+		}
+	},
+	// make-queue READY-FILE NAME makes a queue in the lab; its URL is in $NAME then.
+	"make-queue": func(ts *testscript.TestScript, _ bool, args []string) {
+		out, err := labQueues(ts, args[0]).CreateQueue(context.Background(), &sqs.CreateQueueInput{QueueName: aws.String(args[1])})
+		ts.Check(err)
+		ts.Setenv(args[1], aws.ToString(out.QueueUrl))
+	},
+	// send READY-FILE URL FILE sends a file to a queue.
+	"send": func(ts *testscript.TestScript, _ bool, args []string) {
+		_, err := labQueues(ts, args[0]).SendMessage(context.Background(), &sqs.SendMessageInput{
+			QueueUrl: aws.String(args[1]), MessageBody: aws.String(ts.ReadFile(args[2])),
+		})
+		ts.Check(err)
+	},
+	// drained READY-FILE URL waits until nothing is in a queue.
+	"drained": func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Check(waitUntilDrained(context.Background(), labQueues(ts, args[0]), args[1]))
+	},
+	// pending READY-FILE waits until the collector that has written READY-FILE has a record pending.
+	"pending": func(ts *testscript.TestScript, _ bool, args []string) {
+		var where listening
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &where))
+		ts.Check(poll(context.Background(), func(ctx context.Context) (bool, error) {
+			state, err := fetchState(ctx, where.Metrics)
+			return err == nil && state.Pending.Records > 0, err
+		}))
+	},
 	// post READY-FILE FILE sends a file to the collector that has written READY-FILE.
 	"post": func(ts *testscript.TestScript, neg bool, args []string) {
 		var where listening
@@ -56,15 +93,63 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	},
 }
 
-// waitForFile waits for what another process is to write: there is nothing to be told by.
+// labEnvironment is what the lab that has written a file says to export.
+func labEnvironment(ts *testscript.TestScript, file string) map[string]string {
+	var ready labReady
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(file)), &ready))
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodGet, ready.URL+"/_lab/environment", nil)
+	ts.Check(err)
+	answer, err := new(http.Client).Do(r)
+	ts.Check(err)
+	defer answer.Body.Close()
+	out := map[string]string{}
+	ts.Check(json.NewDecoder(answer.Body).Decode(&out))
+	return out
+}
+
+func labQueues(ts *testscript.TestScript, file string) *sqs.Client {
+	e := labEnvironment(ts, file)
+	return sqs.NewFromConfig(aws.Config{
+		Region: e["AWS_REGION"], BaseEndpoint: aws.String(e["AWS_ENDPOINT_URL"]),
+		Credentials: credentials.NewStaticCredentialsProvider(e["AWS_ACCESS_KEY_ID"], e["AWS_SECRET_ACCESS_KEY"], ""),
+	})
+}
+
+// waitUntilDrained waits until a queue has no messages, whether they are visible or not.
+func waitUntilDrained(ctx context.Context, client *sqs.Client, url string) error {
+	return poll(ctx, func(ctx context.Context) (bool, error) {
+		out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: aws.String(url), AttributeNames: []types.QueueAttributeName{
+			types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+		}})
+		if err != nil {
+			return false, fmt.Errorf("wait until %s is drained: %w", url, err)
+		}
+		for _, n := range out.Attributes {
+			if n != "0" {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+}
+
+// waitForFile waits for what another process is to write.
 func waitForFile(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	return poll(ctx, func(context.Context) (bool, error) {
+		_, err := os.Stat(name)
+		return err == nil, nil
+	})
+}
+
+// poll asks until the answer is yes: there is nothing to be told by.
+func poll(ctx context.Context, ask func(context.Context) (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	tick := time.NewTicker(time.Millisecond)
+	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if _, err := os.Stat(name); err == nil {
-			return nil
+		if yes, err := ask(ctx); yes || err != nil {
+			return err
 		}
 		select {
 		case <-tick.C:

@@ -9,15 +9,15 @@ import (
 
 // ParseQueueURL reads the URL of a queue, as a spec has it.
 func ParseQueueURL(s string) (*SQSSource, error) {
-	out := &SQSSource{Ack: AckJournal}
 	if !queueURL.matches(s) {
 		return nil, fmt.Errorf("%q: expected %s", s, queueURL.want)
 	}
-	out.QueueURL = s
-	return out, nil
+	return &SQSSource{QueueURL: s, Ack: AckJournal}, nil
 }
 
-var queueHost = regexp.MustCompile(`^(?:sqs\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.amazonaws\.`)
+// queueHost is what SQS calls itself: its endpoints of today, FIPS, dual stack, VPC endpoints, and the names of 2008.
+// https://docs.aws.amazon.com/general/latest/gr/sqs-service.html
+var queueHost = regexp.MustCompile(`^(?:(?:[a-z0-9-]+\.)?sqs(?:-fips)?\.([a-z0-9-]+)(?:\.vpce)?\.(?:amazonaws\.|api\.)|([a-z0-9-]+)\.queue\.amazonaws\.)`)
 
 // QueueRegion is the region that the URL of a queue names; empty where it names none.
 func QueueRegion(queue string) string {
@@ -25,7 +25,7 @@ func QueueRegion(queue string) string {
 	if err != nil {
 		return ""
 	}
-	m := queueHost.FindStringSubmatch(strings.ToLower(u.Host))
+	m := queueHost.FindStringSubmatch(strings.ToLower(u.Hostname()))
 	if m == nil {
 		return ""
 	}
