@@ -56,7 +56,11 @@ type part struct {
 	sources []int // the numbers of the documents that its lines came from, in order
 }
 
-func (p *part) from(source int) {
+// from notes where a line came from, and when. One that comes twice counts twice, since either may come first.
+func (p *part) from(source int, at time.Time) {
+	if at.Before(p.oldest) {
+		p.oldest = at
+	}
 	if n := len(p.sources); n == 0 || p.sources[n-1] != source {
 		p.sources = append(p.sources, source)
 	}
@@ -79,7 +83,7 @@ func (b *bundle) add(source int, o *pipeline.Outcome) {
 	if _, twice := b.seen[id]; twice {
 		b.counts.Duplicate++
 		if p != nil { // else it is in the bucket
-			p.from(source)
+			p.from(source, o.Time)
 		}
 		return
 	}
@@ -96,10 +100,7 @@ func (b *bundle) add(source int, o *pipeline.Outcome) {
 	}
 	p.lines = append(p.lines, bytes.Clone(o.Line))
 	b.size += len(o.Line)
-	if o.Time.Before(p.oldest) {
-		p.oldest = o.Time
-	}
-	p.from(source)
+	p.from(source, o.Time)
 }
 
 // put puts the objects, and gives the errors of those that could not be put by the numbers of the sources of their lines.
