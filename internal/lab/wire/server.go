@@ -91,6 +91,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	sign, signed := readSignature(r)
 	if signed {
 		c.Service, c.Region = sign.service, sign.region
+		if sign.link {
+			c.Region = cloud.HomeRegion(s.cloud.Partition)
+		}
 	} else {
 		c.Service = s.guess(r)
 	}
@@ -255,7 +258,10 @@ func (s *Server) identify(c *Call, service *Service, sign signature) *Error {
 	} else if c.Protocol == Query {
 		invalid.Code = "InvalidClientTokenId"
 	}
-	if !ok {
+	if ok && sign.token != credential.Token && sign.token != "" && service.Name == "s3" {
+		return Errorf("InvalidToken", "The provided token is malformed or otherwise invalid.")
+	}
+	if !ok || sign.token != credential.Token {
 		return invalid
 	}
 	if !sign.verify(c.HTTP, c.Body, credential) {

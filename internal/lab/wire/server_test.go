@@ -208,7 +208,7 @@ func TestOnlyWhoSignsIsLetIn(t *testing.T) {
 			change: func(s *server) { s.credential.SecretKey += "x" }, json: "InvalidSignatureException", query: "SignatureDoesNotMatch",
 		},
 		"a token that is none": {
-			change: func(s *server) { s.credential.Token = "x" }, json: "InvalidSignatureException", query: "SignatureDoesNotMatch",
+			change: func(s *server) { s.credential.Token = "x" }, json: "UnrecognizedClientException", query: "InvalidClientTokenId",
 		},
 		"a region that is not enabled": {
 			change: func(s *server) { s.region = "af-south-1" }, json: "UnrecognizedClientException", notOfGlobalWorld: true,

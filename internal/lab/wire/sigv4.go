@@ -25,6 +25,7 @@ type signature struct {
 	query   bool     // presigned: it stands in the query
 	when    string   // 20261124T131652Z
 	token   string
+	link    bool // to S3, of before Signature Version 4: see sigv2.go
 }
 
 const algorithm = "AWS4-HMAC-SHA256"
@@ -43,7 +44,7 @@ func readSignature(r *http.Request) (s signature, ok bool) {
 	}
 	q := r.URL.Query()
 	if q.Get("X-Amz-Algorithm") != algorithm {
-		return s, false
+		return readLink(q)
 	}
 	s = signature{value: q.Get("X-Amz-Signature"), when: q.Get("X-Amz-Date"), token: q.Get("X-Amz-Security-Token"), query: true}
 	s.headers = strings.Split(q.Get("X-Amz-SignedHeaders"), ";")
@@ -64,6 +65,9 @@ func (s *signature) scope(credential string) bool {
 func (s *signature) verify(r *http.Request, body []byte, c cloud.Credential) bool {
 	if s.token != c.Token {
 		return false
+	}
+	if s.link {
+		return s.verifyLink(r, c.SecretKey)
 	}
 	payload := r.Header.Get("X-Amz-Content-Sha256")
 	sum := sha256.Sum256(body)
