@@ -176,7 +176,9 @@ func (w *world) truth() map[version]time.Time {
 	if noise == 0 || closed == 0 || len(ids) == 0 || len(out) <= len(ids) {
 		w.t.Fatalf("%v: %d versions of %d findings, %d closed, %d of other products: this test would prove nothing", w, len(out), len(ids), closed, noise)
 	}
-	w.t.Logf("%v: %d versions of %d findings, %d closed, %d of other products", w, len(out), len(ids), closed, noise)
+	w.told.Do(func() {
+		w.t.Logf("%v: %d versions of %d findings, %d closed, %d of other products", w, len(out), len(ids), closed, noise)
+	})
 	return out
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,6 +54,7 @@ type world struct {
 	doubled       bool     // a fault makes things come twice
 	code          []byte   // of functions
 	workers       []*worker
+	told          sync.Once // what has happened
 }
 
 func newWorld(t *testing.T, s scene) *world {
