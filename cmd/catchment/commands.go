@@ -7,10 +7,13 @@ func commands() []*cobra.Command {
 	return []*cobra.Command{
 		newCheckCommand(),
 		newDemoCommand(),
+		newDeployCommand(),
+		newDestroyCommand(),
 		newImportCommand(),
 		newInitCommand(),
 		newLabCommand(),
 		newMatchCommand(),
+		newPlanCommand(),
 		newRunCommand(),
 		newSchemaCommand(),
 		newStatusCommand(),

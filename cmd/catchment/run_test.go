@@ -78,6 +78,40 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 			return err == nil && state.Pending.Records > 0, err
 		}))
 	},
+	// hurry READY-FILE moves the clock of the frozen lab that has written READY-FILE, until the script ends.
+	"hurry": func(ts *testscript.TestScript, _ bool, args []string) {
+		var ready labReady
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &ready))
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			hurry(ctx, ready.URL)
+		}()
+		ts.Defer(func() { stop(); <-done })
+	},
+	// account READY-FILE ROLE makes the following programs the first account of that role: management, administrator, member.
+	"account": func(ts *testscript.TestScript, _ bool, args []string) {
+		var ready labReady
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &ready))
+		for _, a := range ready.Accounts {
+			if a.Role == args[1] {
+				for name, value := range map[string]string{
+					"AWS_ENDPOINT_URL": ready.URL, "AWS_ACCESS_KEY_ID": a.AccessKeyID, "AWS_SECRET_ACCESS_KEY": a.SecretAccessKey,
+					"AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": ready.Regions[0], strings.ToUpper(args[1]): a.ID,
+				} {
+					ts.Setenv(name, value)
+				}
+				return
+			}
+		}
+		ts.Fatalf("account: the lab has no %s", args[1])
+	},
+	// envsubst FROM TO puts the values of $NAMES into a file.
+	"envsubst": func(ts *testscript.TestScript, _ bool, args []string) {
+		text := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
+	},
 	// post READY-FILE FILE sends a file to the collector that has written READY-FILE.
 	"post": func(ts *testscript.TestScript, neg bool, args []string) {
 		var where listening
@@ -131,6 +165,27 @@ func waitUntilDrained(ctx context.Context, client *sqs.Client, url string) error
 		}
 		return true, nil
 	})
+}
+
+// hurry moves a lab's clock by a second, again and again.
+func hurry(ctx context.Context, url string) {
+	for ctx.Err() == nil {
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/_lab/clock", strings.NewReader(`{"advance":"1s"}`))
+		if err != nil {
+			return
+		}
+		r.Header.Set("Content-Type", "application/json")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return // the lab has ended
+		}
+		_, _ = io.Copy(io.Discard, answer.Body)
+		answer.Body.Close()
+		select {
+		case <-ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // waitForFile waits for what another process is to write.

@@ -112,7 +112,7 @@ func Open(ctx context.Context, base aws.Config, o Options) (*Org, error) {
 func open(ctx context.Context, base aws.Config, o Options, identity Identifier, directory Directory) (*Org, error) {
 	who, err := identity.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return nil, fmt.Errorf("ask STS who the caller is: %w", err)
+		return nil, &askError{"ask STS who the caller is", err}
 	}
 	part := strings.Split(aws.ToString(who.Arn), ":")
 	if len(part) < 2 || part[1] == "" {
@@ -138,7 +138,7 @@ func (o *Org) find(ctx context.Context, directory Directory) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case all:
-		return fmt.Errorf("ask Organizations for all accounts: %w", err)
+		return &askError{"ask Organizations for all accounts", err}
 	}
 	known := make(map[string]Account)
 	for page := (*string)(nil); o.Organization.ID != ""; {
@@ -147,7 +147,7 @@ func (o *Org) find(ctx context.Context, directory Directory) error {
 			if !all && ctx.Err() == nil {
 				break // only the management account and delegated ones may list
 			}
-			return fmt.Errorf("list the accounts of organization %s: %w", o.Organization.ID, err)
+			return &askError{"list the accounts of organization " + o.Organization.ID, err}
 		}
 		for _, a := range listed.Accounts {
 			id := aws.ToString(a.Id)
@@ -217,6 +217,15 @@ func (o *Org) credentials(account string) aws.CredentialsProvider {
 	}
 	return p
 }
+
+// An askError is an answer of AWS that is an error, told in few words.
+type askError struct {
+	what string
+	err  error
+}
+
+func (e *askError) Error() string { return e.what + ": " + Reason(e.err) }
+func (e *askError) Unwrap() error { return e.err }
 
 // Reason is an error of AWS in few words: its code and message, without the SDK's layers around it.
 func Reason(err error) string {
