@@ -39,8 +39,12 @@ func (s *Service) describeChangeSet(_ context.Context, c *wire.Call, in *changeS
 		return nil, err
 	}
 	return &changeSetOutput{
-		set.name, set.id, st.id, st.name, set.description, set.plan.shown(), wire.Epoch{Time: set.created}, set.execution, set.status, set.reason,
-		set.plan.topics, nothing{}, set.plan.capabilities, set.plan.tags, some, next, false, set.onFailure,
+		set.name, set.id, st.id, st.name, set.description, set.plan.shown(),
+		wire.Epoch{Time: set.created},
+		set.execution, set.status, set.reason,
+		set.plan.topics,
+		nothing{},
+		set.plan.capabilities, set.plan.tags, some, next, false, set.onFailure,
 	}, nil
 }
 

@@ -133,8 +133,12 @@ func (s *Service) listStacks(_ context.Context, c *wire.Call, in *listStacksInpu
 			continue
 		}
 		all = append(all, stackSummary{
-			st.id, st.name, st.plan.template.Description, wire.Epoch{Time: st.created}, wire.Epoch{Time: st.updated}, wire.Epoch{Time: st.deleted},
-			st.status, st.reason, driftInformation{st.drift, wire.Epoch{Time: st.driftChecked}},
+			st.id, st.name, st.plan.template.Description,
+			wire.Epoch{Time: st.created},
+			wire.Epoch{Time: st.updated},
+			wire.Epoch{Time: st.deleted},
+			st.status, st.reason,
+			driftInformation{st.drift, wire.Epoch{Time: st.driftChecked}},
 		})
 	}
 	some, next, err := page(all, in.NextToken, pageSize)

@@ -239,14 +239,15 @@ func removeInline(ctx context.Context, j *job) error {
 }
 
 func readInline(ctx context.Context, j *job) (map[string]any, error) {
-	for _, role := range texted(j.props["Roles"]) {
-		out, err := j.call(ctx, "iam", "GetRolePolicy", map[string]any{"RoleName": role, "PolicyName": j.text("PolicyName")})
-		if err != nil {
-			return nil, err
-		}
-		return map[string]any{"PolicyDocument": unescaped(out["PolicyDocument"])}, nil
+	roles := texted(j.props["Roles"])
+	if len(roles) == 0 {
+		return nil, nil
 	}
-	return nil, nil
+	out, err := j.call(ctx, "iam", "GetRolePolicy", map[string]any{"RoleName": roles[0], "PolicyName": j.text("PolicyName")})
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"PolicyDocument": unescaped(out["PolicyDocument"])}, nil
 }
 
 func createManaged(ctx context.Context, j *job) error {

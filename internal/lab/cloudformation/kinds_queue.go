@@ -21,16 +21,9 @@ func queueKinds() map[string]*kind {
 			},
 			update: updateQueuePolicy,
 			remove: func(ctx context.Context, j *job) error { return putQueuePolicies(ctx, j, "") },
-			read: func(ctx context.Context, j *job) (map[string]any, error) {
-				for _, queue := range texted(j.props["Queues"]) {
-					out, err := j.call(ctx, "sqs", "GetQueueAttributes", map[string]any{"QueueUrl": queue, "AttributeNames": []string{"Policy"}})
-					if err != nil {
-						return nil, err
-					}
-					return map[string]any{"PolicyDocument": parsed(textOf(object(out["Attributes"])["Policy"]))}, nil
-				}
-				return nil, nil
-			},
+			read: readPolicyOf("Queues", "sqs", "GetQueueAttributes", func(queue string) map[string]any {
+				return map[string]any{"QueueUrl": queue, "AttributeNames": []string{"Policy"}}
+			}),
 		},
 		"AWS::SNS::Topic": {
 			schema: properties("TopicName!", "FifoTopic!", "DisplayName", "KmsMasterKeyId", "ContentBasedDeduplication", "SignatureVersion", "TracingConfig",
@@ -45,16 +38,7 @@ func queueKinds() map[string]*kind {
 			},
 			update: func(ctx context.Context, j *job) error { return putTopicPolicies(ctx, j) },
 			remove: func(context.Context, *job) error { return nil }, // AWS leaves the policy, too
-			read: func(ctx context.Context, j *job) (map[string]any, error) {
-				for _, topic := range texted(j.props["Topics"]) {
-					out, err := j.call(ctx, "sns", "GetTopicAttributes", map[string]any{"TopicArn": topic})
-					if err != nil {
-						return nil, err
-					}
-					return map[string]any{"PolicyDocument": parsed(textOf(object(out["Attributes"])["Policy"]))}, nil
-				}
-				return nil, nil
-			},
+			read:   readPolicyOf("Topics", "sns", "GetTopicAttributes", func(topic string) map[string]any { return map[string]any{"TopicArn": topic} }),
 		},
 		"AWS::SNS::Subscription": {
 			schema: properties("TopicArn*!", "Protocol*!", "Endpoint!", "Region!", "FilterPolicy", "FilterPolicyScope", "RawMessageDelivery", "RedrivePolicy",
@@ -77,6 +61,21 @@ func queueKinds() map[string]*kind {
 				return have, nil
 			},
 		},
+	}
+}
+
+// readPolicyOf reads the policy of the first of the queues or topics that a property lists: all have the same.
+func readPolicyOf(property, service, operation string, input func(string) map[string]any) func(context.Context, *job) (map[string]any, error) {
+	return func(ctx context.Context, j *job) (map[string]any, error) {
+		all := texted(j.props[property])
+		if len(all) == 0 {
+			return nil, nil
+		}
+		out, err := j.call(ctx, service, operation, input(all[0]))
+		if err != nil {
+			return nil, err
+		}
+		return map[string]any{"PolicyDocument": parsed(textOf(object(out["Attributes"])["Policy"]))}, nil
 	}
 }
 

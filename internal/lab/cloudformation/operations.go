@@ -155,7 +155,7 @@ func (s *Service) deleteStack(_ context.Context, c *wire.Call, in *deleteStackIn
 		return nil, err
 	}
 	if err != nil {
-		return nil, nil //nolint:nilerr // AWS is content where there is no such stack
+		return nil, nil // AWS is content where there is no such stack
 	}
 	p := *st.plan
 	if in.RoleARN != "" {

@@ -151,7 +151,7 @@ func (s *Service) finish(ctx context.Context, ph *phase, it *item) {
 	if it.check != nil {
 		ready, err := it.check(ctx)
 		if err == nil && !ready && now.Sub(it.began) > maxWait {
-			err = errors.New("Resource did not stabilize.") //nolint:staticcheck,revive // AWS's words
+			err = errors.New("Resource did not stabilize.") //nolint:staticcheck // AWS's words
 		}
 		if err != nil {
 			s.breakDown(ph, it, err)
@@ -189,5 +189,5 @@ func (s *Service) reasonOf(err error) string {
 		}
 		return err.Error()
 	}
-	return fmt.Sprintf("Resource handler returned message: \"%s\" (RequestToken: %s, HandlerErrorCode: %s)", e.Error(), s.cloud.UUID("handler"), e.code()) //nolint:gocritic // AWS does not escape
+	return fmt.Sprintf("Resource handler returned message: \"%s\" (RequestToken: %s, HandlerErrorCode: %s)", e.Error(), s.cloud.UUID("handler"), e.code())
 }

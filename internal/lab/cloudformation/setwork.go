@@ -22,7 +22,7 @@ type preferences struct {
 
 type deploymentTargets struct {
 	Accounts              []string
-	AccountsUrl           string   //nolint:revive,staticcheck // AWS's name
+	AccountsUrl           string   //nolint:staticcheck // AWS's name
 	OrganizationalUnitIDs []string `json:"OrganizationalUnitIds"`
 	AccountFilterType     string
 }

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"example.org/catchment/internal/lab/cloud"
@@ -96,7 +95,6 @@ type resource struct {
 	needs      []string       // logical ids
 	retain     bool           // DeletionPolicy
 	keep       bool           // UpdateReplacePolicy
-	whole      *resource      // what it was before it was replaced, until that is cleaned up
 
 	drift       string
 	driftTime   time.Time
@@ -280,9 +278,4 @@ func (s *Service) exported(by *stack, name string) (string, error) {
 		}
 	}
 	return "", validation("No export named %s found.", name)
-}
-
-// busyStatus tells whether a stack's status says that work is going on.
-func busyStatus(status string) bool {
-	return strings.HasSuffix(status, inProgress) && status != reviewInProgress
 }

@@ -38,7 +38,7 @@ func (j *job) request(ctx context.Context, method, bucket, query string, header 
 	for name, value := range header {
 		r.Header.Set(name, value)
 	}
-	answer, err := j.service.cloud.Requests.Request(ctx, j.who, j.place, "s3", r)
+	answer, err := j.service.cloud.Requests.Request(ctx, j.who, j.place, "s3", r) //nolint:bodyclose // it is in memory
 	if err != nil {
 		if e, ok := errors.AsType[*wire.Error](err); ok {
 			return nil, &handlerError{"s3", e}

@@ -48,6 +48,9 @@ func read(body string) (any, error) {
 		if err == nil {
 			return v, nil
 		}
+		if v, err := readYAML(body); err == nil {
+			return v, nil // a flow mapping
+		}
 		if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 			before := body[:min(int(syntax.ByteOffset), len(body))]
 			line := strings.Count(before, "\n") + 1
@@ -63,15 +66,15 @@ func notWellFormed(line, column int) error {
 }
 
 func readYAML(body string) (any, error) {
-	tokens := lexer.Tokenize(body)
+	tokens := lexer.Tokenize(quoteColons(body))
 	depth := 0
 	for _, t := range tokens {
-		switch t.Type {
-		case token.MappingStartType, token.SequenceStartType:
+		switch {
+		case t.Type == token.MappingStartType || t.Type == token.SequenceStartType:
 			depth++
-		case token.MappingEndType, token.SequenceEndType:
+		case t.Type == token.MappingEndType || t.Type == token.SequenceEndType:
 			depth--
-		case token.AnchorType, token.AliasType:
+		case t.Type == token.AnchorType || t.Type == token.AliasType:
 			return nil, errorf("Template error: YAML aliases are not allowed in CloudFormation templates")
 		}
 		if depth > maxDepth || t.Position != nil && t.Position.IndentNum > maxDepth {
