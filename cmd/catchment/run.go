@@ -121,9 +121,7 @@ func (o *runOptions) chooseSources(spec *config.Spec) error {
 			overHTTP++
 		}
 	}
-	switch {
-	case o.ack == "", o.ack == config.AckJournal, o.ack == config.AckStored:
-	default:
+	if o.ack != "" && o.ack != config.AckJournal && o.ack != config.AckStored {
 		return usageError(fmt.Errorf("--ack %q: expected journal or stored", o.ack))
 	}
 	if o.ack != "" && overHTTP == len(spec.Sources) {
