@@ -5,7 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -321,5 +323,22 @@ func TestAHopThatArrivesTwiceIsTwoRecords(t *testing.T) {
 	l.advance(300 * time.Second)
 	if _, body := l.only(root); body != "aa" {
 		t.Errorf("got %q: delivery is at least once", body)
+	}
+}
+
+func TestTheSampleOfAnAnswerIsTaken(t *testing.T) {
+	sample, err := os.ReadFile("testdata/firehose-http-response-success.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, e := newEndpoint(t, firehose.Settings{}, nil)
+	e.answer = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, strings.Replace(string(sample), "ed4acda5-034f-9f42-bba1-f29aea6d7d8f", r.Header.Get("X-Amz-Firehose-Request-Id"), 1))
+	}
+	l.put("a")
+	l.advance(time.Minute)
+	if got := l.state(); got.PendingRecords != 0 || got.Metrics.Delivered.Records != 1 || len(got.Metrics.Failures) != 0 {
+		t.Errorf("got %+v", got)
 	}
 }

@@ -180,3 +180,30 @@ type elsewhereBucket struct{ *inbox }
 func (elsewhereBucket) Resource(string) (cloud.Resource, error) {
 	return cloud.Resource{Owner: labtest.Member, Region: "us-east-1"}, nil
 }
+
+func TestAReportOfARegionThatHasToBeEnabledComesFromThere(t *testing.T) {
+	const region = "af-south-1"
+	s, p := elsewhere(t, "2026-11-22T13:14:15Z", "333333333333", region)
+	s.cloud.Accounts.SetRegion(p.Account, region, true)
+	b := &bucket{}
+	s.cloud.Receivers.Register("s3", b)
+	if _, err := s.service.Report(p, packageFinding("i-1", "CVE-1")); err != nil {
+		t.Fatal(err)
+	}
+	client := sdk.NewFromConfig(s.server.Config(p.Account, region))
+	if _, err := client.CreateFindingsReport(t.Context(), &sdk.CreateFindingsReportInput{ReportFormat: "JSON", S3Destination: &types.Destination{
+		BucketName: aws.String("b"), KmsKeyArn: aws.String("arn:aws:kms:" + region + ":333333333333:key/1"),
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	labtest.Settle(t, s.cloud)
+	if len(b.got) != 1 || b.got[0].From != "inspector2."+region+".amazonaws.com" || b.got[0].Source != "arn:aws:inspector2:"+region+":333333333333:report/"+reportOf(b.got[0].Target) {
+		t.Errorf("got %+v", b.got)
+	}
+}
+
+// reportOf is the report's id in an object's key.
+func reportOf(target string) string {
+	id, _, _ := strings.Cut(target[strings.LastIndex(target, "/")+1:], ".")
+	return id
+}

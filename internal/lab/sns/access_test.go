@@ -31,11 +31,13 @@ func TestAServiceNeedsTheTopicsPolicy(t *testing.T) {
 		"another service":                  {allow(`{"Service":"events.amazonaws.com"}`, ""), cloud.Delivery{From: "inspector.amazonaws.com", Source: rule}, false},
 		"Inspector Classic's account": {
 			allow(`{"AWS":"arn:aws:iam::406045910587:root"}`, ""),
-			cloud.Delivery{From: "inspector.amazonaws.com", As: "arn:aws:iam::406045910587:root"}, true,
+			cloud.Delivery{From: "inspector.amazonaws.com", As: "arn:aws:iam::406045910587:root"},
+			true,
 		},
 		"Inspector Classic's account of another region": {
 			allow(`{"AWS":"arn:aws:iam::406045910587:root"}`, ""),
-			cloud.Delivery{From: "inspector.amazonaws.com", As: "arn:aws:iam::316112463485:root"}, false,
+			cloud.Delivery{From: "inspector.amazonaws.com", As: "arn:aws:iam::316112463485:root"},
+			false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
