@@ -31,7 +31,6 @@ type changeSet struct {
 const (
 	unavailable      = "UNAVAILABLE"
 	available        = "AVAILABLE"
-	executing        = "EXECUTE" + inProgress
 	executeComplete  = "EXECUTE" + complete
 	executeObsolete  = "OBSOLETE"
 	noChangesMessage = "The submitted information didn't contain changes. Submit different information to create a change set."
@@ -310,9 +309,9 @@ func (s *Service) addChangeSet(w *worker, in *createChangeSetInput, kind string)
 		set.changes = found
 		switch {
 		case err != nil:
-			set.status, set.reason = wordCreate+failed, s.reasonOf(err)
+			set.status, set.reason = failedState, s.reasonOf(err)
 		case len(found) == 0 && kind == wordUpdate && st.sameBut(p):
-			set.status, set.reason = wordCreate+failed, noChangesMessage
+			set.status, set.reason = failedState, noChangesMessage
 		default:
 			set.status, set.execution = wordCreate+complete, available
 		}

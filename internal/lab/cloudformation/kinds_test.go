@@ -132,3 +132,9 @@ func (l *lab) meddle() {
 	ok(l.cloud.API.Call(l.t.Context(), l.cloud.Accounts.Credential(labtest.Administrator).Who, at, "monitoring", "DeleteAlarms",
 		[]byte(`{"AlarmNames":["`+alarm+`"]}`)))(l.t)
 }
+
+func (l *lab) bucketObject(bucket string) {
+	l.t.Helper()
+	client := s3sdk.NewFromConfig(l.server.Config(labtest.Administrator, labtest.Region), func(o *s3sdk.Options) { o.UsePathStyle = true })
+	ok(client.PutObject(l.t.Context(), &s3sdk.PutObjectInput{Bucket: &bucket, Key: aws.String("k"), Body: strings.NewReader("v")}))(l.t)
+}
