@@ -111,3 +111,18 @@ func TestARoleHasToBePassedToEventBridge(t *testing.T) {
 		}
 	}
 }
+
+func TestTheRoleOfATargetHasToAllowTheInvocation(t *testing.T) {
+	for action, want := range map[string]int{"events:InvokeApiDestination": 1, "events:PutEvents": 0} {
+		c := labtest.NewCloud(t)
+		g := &guard{roles: map[string][]string{*role(labtest.Administrator, "call"): {action}}}
+		c.Access = g
+		w := newWorldIn(t, c)
+		e := serve(t, c, nil)
+		w.rule("r", everything, toAPI(w.destination(e.URL, types.ConnectionAuthorizationTypeApiKey, apiKey("k", "v"), nil)))
+		w.from(here(), []byte(small))
+		if m := w.metrics("r"); len(e.got) != want || m.FailedInvocations != int64(1-want) {
+			t.Errorf("a role that may %s: %d requests, %+v", action, len(e.got), m)
+		}
+	}
+}

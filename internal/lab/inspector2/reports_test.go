@@ -207,3 +207,22 @@ func reportOf(target string) string {
 	id, _, _ := strings.Cut(target[strings.LastIndex(target, "/")+1:], ".")
 	return id
 }
+
+func TestTheAdministratorsReportHasItsMembersFindings(t *testing.T) {
+	s := newStage(t)
+	client := s.delegate(t)
+	s.activate(t)
+	b := &bucket{}
+	s.cloud.Receivers.Register("s3", b)
+	s.report(t, labtest.Administrator, packageFinding("i-1", "CVE-1"))
+	s.report(t, labtest.Member, packageFinding("i-2", "CVE-1"))
+	if _, err := client.CreateFindingsReport(t.Context(), &sdk.CreateFindingsReportInput{ReportFormat: "JSON", S3Destination: &types.Destination{
+		BucketName: aws.String("b"), KmsKeyArn: aws.String(strings.ReplaceAll(reportKey, labtest.Member, labtest.Administrator)),
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	labtest.Settle(t, s.cloud)
+	if len(b.got) != 1 || rows(t, "JSON", b.got[0].Body) != 2 {
+		t.Errorf("got %+v", b.got)
+	}
+}
