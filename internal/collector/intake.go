@@ -153,7 +153,7 @@ func (c *Collector) admit(in *intake) *claim {
 			continue
 		}
 		if c.o.Duplicates.Count > 0 {
-			if c.window.Seen(i.digest, in.arrival) {
+			if _, pending := c.found[i.digest]; pending || c.window.Seen(i.digest, in.arrival) {
 				i.fate = duplicated
 				continue
 			}

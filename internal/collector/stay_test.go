@@ -238,6 +238,29 @@ func TestWhatIsLostIsTakenAgain(t *testing.T) {
 	})
 }
 
+// While it is pending, a record that comes again is a duplicate, however long ago it came first: a queue brings it again
+// every 12 hours.
+func TestWhatIsPendingIsRememberedBeyondTheWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := new(gated)
+		g.set(&store.TemporaryError{Err: errors.New("away")})
+		c := mustOpen(t, patient(new(disk.Mem), store.Retry(g, store.RetryPolicy{KeepTrying: true})))
+		stop := running(t, c, time.Hour)
+		mustAccept(t, c, "a 1 x")
+		time.Sleep(12 * time.Hour) // the window is an hour
+		stay := mustAccept(t, c, "a 1 x")
+		wantOver(t, "while the bucket is away", stay, false)
+		g.set(nil)
+		time.Sleep(time.Minute)
+		wantOver(t, "when it is back", stay, true)
+		stop()
+		mustClose(t, c)
+		if diff := cmp.Diff([]string{"a 1 x"}, bucket(t, &g.Store)["a/"]); diff != "" {
+			t.Errorf("bucket (-want +got):\n%s", diff)
+		}
+	})
+}
+
 // damage flips a bit of a record on disk.
 func damage(t *testing.T, fsys *disk.Mem, line string) {
 	t.Helper()
