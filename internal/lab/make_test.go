@@ -301,3 +301,10 @@ func (w *world) encryptBucket(account, bucket, key string) {
 	})
 	must(w, err)
 }
+
+func record(text string) *firehosetypes.Record { return &firehosetypes.Record{Data: []byte(text)} }
+
+// in is where a bucket is to be made.
+func in(region string) *s3types.CreateBucketConfiguration {
+	return &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraint(region)}
+}

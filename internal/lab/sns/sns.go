@@ -57,6 +57,7 @@ func (s *Service) Wire() *wire.Service {
 	return &wire.Service{
 		Name: serviceName, Protocols: []wire.Protocol{wire.Query}, Version: "2010-03-31", Namespace: "http://sns.amazonaws.com/doc/2010-03-31/",
 		Throttled: failure(throttled, "Rate exceeded"),
+		Denied:    func(err error) *wire.Error { return failure(authorizationError, "%v", err) },
 		Operations: map[string]wire.Operation{
 			"AddPermission":             self(wire.Operation{Do: wire.Do(s.addPermission)}),
 			"ConfirmSubscription":       open(wire.Operation{Do: wire.Do(s.confirmSubscription)}),

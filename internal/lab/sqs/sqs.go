@@ -59,7 +59,7 @@ func (s *Service) Wire() *wire.Service {
 	return &wire.Service{
 		Name: serviceName, Protocols: []wire.Protocol{wire.JSON10, wire.Query}, Target: "AmazonSQS",
 		Shapes: "com.amazonaws.sqs", Version: "2012-11-05", Namespace: "http://queue.amazonaws.com/doc/2012-11-05/",
-		Throttled: failure(requestThrottled, "Rate exceeded"),
+		Throttled: failure(requestThrottled, "Rate exceeded"), Denied: denied,
 		Operations: map[string]wire.Operation{
 			"AddPermission":                self(wire.Operation{Do: wire.Do(s.addPermission)}),
 			"CancelMessageMoveTask":        self(wire.Operation{Do: wire.Do(s.cancelMessageMoveTask)}),

@@ -29,7 +29,7 @@ func (c *Call) AuthorizeWith(action, resource, owner string, policy []byte, cond
 // FailOwn answers a request in the Own protocol with an error, in S3's shape. Members of the error's Fields that are
 // strings become elements. An error without a code is an answer without a body: 304.
 func (c *Call) FailOwn(w http.ResponseWriter, err error) {
-	e := *asError(err)
+	e := *asError(nil, err)
 	switch {
 	case e.Code == "AccessDeniedException":
 		e.Code = "AccessDenied"

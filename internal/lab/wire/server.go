@@ -62,7 +62,7 @@ func (s *Server) Call(ctx context.Context, who cloud.Identity, at cloud.Place, s
 	}
 	out, err := op.Do(ctx, c)
 	if err != nil {
-		fault := asError(err)
+		fault := asError(to, err)
 		s.remember(c, fault.Status, fault.Code, fault.Message)
 		return nil, fault
 	}
@@ -118,7 +118,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	out, err := op.Do(r.Context(), c)
 	if err != nil {
-		s.fail(w, c, service, asError(err))
+		s.fail(w, c, service, asError(service, err))
 		return
 	}
 	s.answer(w, c, service, out)
@@ -216,7 +216,7 @@ func (s *Server) permit(service *Service, c *Call, op Operation) *Error {
 	case t.Throttle:
 		return throttled(service, c)
 	case t.Deny:
-		return denied(&cloud.DeniedError{Who: c.Who.ARN, Action: s.action(service, c, op), Resource: "*", Reason: " (a fault of the lab)"})
+		return service.refuse(&cloud.DeniedError{Who: c.Who.ARN, Action: s.action(service, c, op), Resource: "*", Reason: " (a fault of the lab)"})
 	}
 	rate := op.Rate
 	if rate.PerSecond == 0 {
@@ -233,7 +233,7 @@ func (s *Server) permit(service *Service, c *Call, op Operation) *Error {
 		resource = op.Resource(c)
 	}
 	if err := s.cloud.Authorize(cloud.Access{Who: c.Who, Action: s.action(service, c, op), Resource: resource, Context: c.Conditions()}); err != nil {
-		return denied(err)
+		return service.refuse(err)
 	}
 	return nil
 }
@@ -333,12 +333,12 @@ func (s *Server) unknownService(w http.ResponseWriter, c *Call, signed bool) {
 }
 
 // asError turns what an operation returned into an answer.
-func asError(err error) *Error {
+func asError(service *Service, err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	if d, ok := errors.AsType[*cloud.DeniedError](err); ok {
-		return denied(d)
+		return service.refuse(d)
 	}
 	return StatusErrorf(http.StatusInternalServerError, "InternalFailure", "%v", err)
 }

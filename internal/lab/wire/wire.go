@@ -138,6 +138,9 @@ type Service struct {
 	// Throttled is the error beyond a rate; nil: ThrottlingException, 400 (REST-JSON 429).
 	Throttled *Error
 
+	// Denied makes the error of a permission that is missing; nil: AccessDeniedException, 403.
+	Denied func(err error) *Error
+
 	// Own answers requests in the Own protocol, after the signature was checked. Faults, permissions and rates are its own.
 	Own func(ctx context.Context, c *Call, w http.ResponseWriter)
 	// Pick gives the operation's name of a request in the Own protocol, for faults and the log.
@@ -165,6 +168,14 @@ func Errorf(code, format string, args ...any) *Error {
 // StatusErrorf makes an error of another status.
 func StatusErrorf(status int, code, format string, args ...any) *Error {
 	return &Error{Code: code, Status: status, Message: fmt.Sprintf(format, args...)}
+}
+
+// refuse makes the answer of a permission that is missing, in the service's way.
+func (s *Service) refuse(err error) *Error {
+	if s != nil && s.Denied != nil {
+		return s.Denied(err)
+	}
+	return denied(err)
 }
 
 // denied makes the answer of a permission that is missing.
