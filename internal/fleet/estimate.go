@@ -8,8 +8,8 @@ import (
 	"example.org/catchment/internal/template"
 )
 
-// Prices in US dollars, of us-east-1, as they were known to us on PricesOf. They are for an estimate: AWS's price list
-// decides, and differs by region. https://aws.amazon.com/firehose/pricing/ https://aws.amazon.com/s3/pricing/
+// Prices in US dollars, of us-east-1, as this program's authors knew them on PricesOf, without asking AWS. They are for an
+// estimate: AWS's price list decides, and differs by region. https://aws.amazon.com/firehose/pricing/ https://aws.amazon.com/s3/pricing/
 const (
 	PricesOf = "2026-11-24"
 
@@ -120,7 +120,7 @@ func estimate(t template.Options, cells, pipelines int, key bool, perDay float64
 		fmt.Sprintf("%.0f findings a day in all, spread evenly over %d cells and the hours of the day", perDay, cells),
 		fmt.Sprintf("a finding is 5 KB, and compressed %.0f%% of that", compressedTo*100),
 		fmt.Sprintf("a buffer is written after %s, if anything is in it", time.Duration(interval)*time.Second),
-		"prices of us-east-1 as known on " + PricesOf + ", without free tiers and taxes; AWS's price list decides",
+		"prices of us-east-1 as known when this was written, " + PricesOf + ", without free tiers and taxes: AWS's price list decides",
 		"not in it: Inspector, Security Hub's own charges, KMS requests, logs, Athena; events of AWS's services are free",
 	}
 	return out

@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"example.org/catchment/internal/fleet"
 	"example.org/catchment/internal/lab"
@@ -28,6 +27,7 @@ type world struct {
 	server  *labtest.Server
 	regions []string
 	events  []string
+	waiting sync.Mutex
 }
 
 func newWorld(t *testing.T, accounts int, standalone bool, regions ...string) *world {
@@ -83,7 +83,12 @@ func (w *world) fleet(t *testing.T, change ...func(*org.Options, *fleet.Options)
 	o := org.Options{Administrator: w.Administrator(), Regions: w.regions, Role: role}
 	options := fleet.Options{
 		Template: template.Options{Streams: []template.Stream{stream()}}, BucketName: bucketName,
-		Sleep: func(ctx context.Context, d time.Duration) error { return w.Cloud.Clock.Advance(ctx, d) },
+		Sleep: func(ctx context.Context, d time.Duration) error { // those who wait at the same time wait together
+			until := w.Cloud.Clock.Now().Add(d)
+			w.waiting.Lock()
+			defer w.waiting.Unlock()
+			return w.Cloud.Clock.Advance(ctx, until.Sub(w.Cloud.Clock.Now()))
+		},
 		Report: func(e fleet.Event) {
 			w.events = append(w.events, fmt.Sprintf("%s %s %s", e.Cell, e.Part, e.What))
 		},
@@ -190,5 +195,3 @@ func collect[V any](all func(func(string, V) bool)) []string {
 	}
 	return out
 }
-
-var _ = aws.String

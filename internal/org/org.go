@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
@@ -93,6 +94,9 @@ type Org struct {
 	mu    sync.Mutex
 	roles map[string]aws.CredentialsProvider // guarded by mu: by account
 }
+
+// sessionTime is the longest that every role allows, also one that is assumed from another; then it is assumed again.
+const sessionTime = time.Hour
 
 // sessionName is what CloudTrail shows of who assumed a role.
 const sessionName = "catchment"
@@ -208,7 +212,7 @@ func (o *Org) credentials(account string) aws.CredentialsProvider {
 	p := o.roles[account]
 	if p == nil {
 		p = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(o.identity, o.RoleARN(account), func(a *stscreds.AssumeRoleOptions) {
-			a.RoleSessionName = sessionName
+			a.RoleSessionName, a.Duration = sessionName, sessionTime
 			if o.ExternalID != "" {
 				a.ExternalID = aws.String(o.ExternalID)
 			}
