@@ -28,6 +28,7 @@ type hub struct {
 	n    int
 	see  func(d *cloud.Delivery)
 	mute bool // Security Hub is not on
+	late bool // newer versions are there
 }
 
 func (h *hub) Resource(string) (cloud.Resource, error) { return cloud.Resource{}, nil }
@@ -40,8 +41,11 @@ func (h *hub) Receive(_ context.Context, d *cloud.Delivery) ([]byte, error) {
 	if h.see != nil {
 		h.see(d)
 	}
-	if h.mute {
+	switch {
+	case h.mute:
 		return nil, nil
+	case h.late:
+		return []byte(`{"FailedCount":0,"FailedFindings":[],"SuccessCount":1,"Older":1}`), nil
 	}
 	return []byte(`{"FailedCount":0,"FailedFindings":[],"SuccessCount":1}`), nil
 }
@@ -273,6 +277,12 @@ func TestWhatIsExpectedIsWhatArrived(t *testing.T) {
 	last := slices.Collect(w.Expected())
 	if n := len(last); n <= len(want) || last[n-1].Taken {
 		t.Errorf("%d records, the last %+v; want one that was not taken where Security Hub is off", n, last[n-1])
+	}
+	w.hub.mute, w.hub.late = false, true
+	w.step(t, day)
+	last = slices.Collect(w.Expected())
+	if r := last[len(last)-1]; r.Taken || r.Fault != "a newer version was there" {
+		t.Errorf("the last is %+v; want one that was overtaken", r)
 	}
 }
 

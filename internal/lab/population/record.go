@@ -24,7 +24,7 @@ type Published struct {
 	Digest      [32]byte
 
 	// Taken tells whether Security Hub took it; Fault why not. A finding that is lost on the way by a fault of the lab was
-	// taken as far as anybody can see.
+	// taken as far as anybody can see. One that came after a newer version of it was not, though AWS says that it was.
 	Taken bool
 	Fault string
 }
@@ -84,6 +84,7 @@ type importAnswer struct {
 		ErrorMessage string
 	}
 	SuccessCount int
+	Older        int // of the lab: passed over, since a newer version was there
 }
 
 type publishedFields struct {
@@ -129,6 +130,9 @@ func taken(answer []byte, err error) (bool, string) {
 	}
 	if len(a.FailedFindings) > 0 {
 		return false, a.FailedFindings[0].ErrorCode + ": " + a.FailedFindings[0].ErrorMessage
+	}
+	if a.Older > 0 {
+		return false, "a newer version was there"
 	}
 	return a.SuccessCount > 0, ""
 }

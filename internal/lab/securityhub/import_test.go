@@ -348,3 +348,27 @@ func TestSeveritiesGetTheirLabelAndNumber(t *testing.T) {
 		})
 	}
 }
+
+// AWS says that it took what it passes over; the lab tells its own services the truth.
+func TestAVersionThatIsOlderThanTheOneThereIsPassedOver(t *testing.T) {
+	l := newLab(t)
+	l.enable(region, admin)
+	f := sample(t, "asff-inspector-v2-ec2")
+	f["AwsAccountId"], f["ProductArn"] = admin, "arn:aws:securityhub:"+region+"::product/aws/inspector"
+	_, err := l.client(admin, region).EnableImportFindingsForProduct(t.Context(), &sdk.EnableImportFindingsForProductInput{ProductArn: aws.String(f["ProductArn"].(string))})
+	must(t, err)
+	for _, step := range []struct{ updated, want string }{
+		{"2026-11-22T13:00:00.500Z", `{"FailedCount":0,"SuccessCount":1,"FailedFindings":[]}`},
+		{"2026-11-22T13:00:00.500Z", `{"FailedCount":0,"SuccessCount":1,"FailedFindings":[]}`},
+		{"2026-11-22T13:00:00Z", `{"FailedCount":0,"SuccessCount":1,"FailedFindings":[],"Older":1}`},
+	} {
+		f["UpdatedAt"] = step.updated
+		if got := l.publish(admin, region, "aws/inspector", "inspector2.amazonaws.com", f); got != step.want {
+			t.Errorf("%s: got %s, want %s", step.updated, got, step.want)
+		}
+	}
+	labtest.Settle(t, l.cloud)
+	if n := len(l.bus.take()); n != 1 {
+		t.Errorf("%d events, want that of the first version", n)
+	}
+}

@@ -26,7 +26,13 @@ type importOutput struct {
 	FailedCount    int
 	SuccessCount   int
 	FailedFindings []importError
+
+	older int // of those that were taken: a newer version is there
 }
+
+// olderVersion stands for the code of an error that AWS does not have: it passes over what is older than what it has, and
+// counts it as taken.
+const olderVersion = "(older)"
 
 // An arrival is a finding that is to be imported.
 type arrival struct {
@@ -127,10 +133,14 @@ func pathOfProduct(p cloud.Place, arn string) (string, bool) {
 func (s *Service) takeAll(at cloud.Place, batch []arrival) *importOutput {
 	out := &importOutput{FailedFindings: []importError{}}
 	for _, a := range batch {
-		if code, message := s.take(at, a); code != "" {
-			out.FailedFindings = append(out.FailedFindings, importError{a.finding.ID, code, message})
-		} else {
+		switch code, message := s.take(at, a); code {
+		case olderVersion:
+			out.older++
 			out.SuccessCount++
+		case "":
+			out.SuccessCount++
+		default:
+			out.FailedFindings = append(out.FailedFindings, importError{a.finding.ID, code, message})
 		}
 	}
 	out.FailedCount = len(out.FailedFindings)
@@ -158,8 +168,13 @@ func (s *Service) take(at cloud.Place, a arrival) (code, message string) {
 	}
 	key := findingKey{f.ProductARN, f.ID}
 	old := s.live(h, key)
-	if old != nil && !parseTime(f.UpdatedAt).After(old.current().updated) {
-		return "", "" // AWS passes over what is not newer, and counts it as taken
+	if old != nil {
+		switch at := parseTime(f.UpdatedAt); {
+		case at.Before(old.current().updated):
+			return olderVersion, ""
+		case at.Equal(old.current().updated):
+			return "", "" // it is there
+		}
 	}
 	if err := s.store(h, key, old, a, path); err != nil {
 		return "InternalFailure", err.Error()
@@ -316,8 +331,8 @@ func (s *Service) subscription(arn cloud.ARN) (path string, ok bool) {
 }
 
 // Receive is cloud.Receiver: it takes {"Findings":[…]} from another service, such as Inspector, for the subscription of its
-// product (aws/inspector) in an account and region. It answers what BatchImportFindings answers. Where Security Hub is
-// not on or the product is not enabled it takes nothing and answers nothing, as AWS's services see it.
+// product (aws/inspector) in an account and region. It answers what BatchImportFindings answers, and Older. Where Security
+// Hub is not on or the product is not enabled it takes nothing and answers nothing, as AWS's services see it.
 func (s *Service) Receive(_ context.Context, d *cloud.Delivery) ([]byte, error) {
 	arn, err := cloud.ParseARN(d.Target)
 	if err != nil {
@@ -350,5 +365,13 @@ func (s *Service) Receive(_ context.Context, d *cloud.Delivery) ([]byte, error) 
 			batch[i].wrong = "data.ProductArn should be " + productARN(arn.Place(), path)
 		}
 	}
-	return json.Marshal(s.takeAll(arn.Place(), batch))
+	out := s.takeAll(arn.Place(), batch)
+	return json.Marshal(handedOver{*out, out.older})
+}
+
+// handedOver is what a service learns of the findings that it has handed over: also what AWS tells nobody.
+type handedOver struct {
+	importOutput `json:",inline"`
+
+	Older int `json:",omitzero"` // of those that were taken: a newer version was there
 }
