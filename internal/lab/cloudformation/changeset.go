@@ -184,7 +184,7 @@ func (w *worker) preview(sc *template.Scope, name string) (resourceChange, error
 	}
 	if len(what.names) > 0 {
 		out.Action, out.Scope = "Modify", []string{"Properties"}
-	} else if !slices.Equal(w.plan.tags, w.stack.plan.tags) {
+	} else if w.tagsChanged() && k.tagged() {
 		out.Action, out.Scope = "Modify", []string{"Tags"}
 		out.Details = []changeDetail{{changeTarget{Attribute: "Tags", RequiresRecreation: "Never"}, "Static", "DirectModification", ""}}
 	}

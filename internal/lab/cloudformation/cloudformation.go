@@ -4,6 +4,13 @@
 // stack's role: permissions count, and a resource that somebody changes behind the stack's back has drifted. Work goes in
 // waves on the lab's clock: what needs nothing that is not there yet is made together, a second each.
 //
+// # What is different
+//
+// Only the resource types in kinds are there. Change sets import nothing, and say whether a resource of the stack would
+// change, not which properties of others follow from that. Macros, transforms, rules, nested stacks, parameters of
+// Systems Manager, notifications, resource signals, timeouts and stack policies are not there, or kept and not gone by.
+// An account that moves into a unit gets the unit's StackSets only if it joins the organisation there.
+//
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Operations.html
 package cloudformation
 

@@ -96,15 +96,18 @@ func (s *Service) detect(ctx context.Context, st *stack, who cloud.Identity, onl
 
 // look holds a resource against what its template says.
 func (w *worker) look(ctx context.Context, r *resource) {
-	k := kinds[r.kind]
+	w.mu.Lock()
+	now := *r
+	w.mu.Unlock()
+	k := kinds[now.kind]
 	drift, actual, found := notChecked, map[string]any(nil), []difference(nil)
-	if k != nil && k.read != nil && r.physical != "" && !strings.HasPrefix(r.status, wordDelete) {
-		have, err := k.read(ctx, w.job(r))
+	if k != nil && k.read != nil && now.physical != "" && !strings.HasPrefix(now.status, wordDelete) {
+		have, err := k.read(ctx, w.job(&now))
 		switch {
 		case isGone(err):
 			drift = gone
 		case err == nil:
-			drift, actual, found = inSync, have, differences(r.properties, have)
+			drift, actual, found = inSync, have, differences(now.properties, have)
 			if len(found) > 0 {
 				drift = modified
 			}

@@ -33,6 +33,9 @@ type kind struct {
 	replace func(before, after map[string]any) bool
 }
 
+// tagged tells whether resources of a type have tags, the stack's among them.
+func (k *kind) tagged() bool { _, has := k.schema["Tags"]; return has }
+
 // A schema names the properties of a type. A star after a name says that it is required; an exclamation mark, that a
 // change of it makes a new resource.
 type schema map[string]traits
@@ -128,6 +131,9 @@ func isGone(err error) bool {
 	return ok && (e.code() == "NotFound" || strings.Contains(e.err.Message, "is not subscribed to AWS Security Hub"))
 }
 
+// retries is how often a call that is throttled is made again. No time passes between: a task of the clock cannot wait.
+const retries = 4
+
 // call asks one of the lab's services.
 func (j *job) call(ctx context.Context, service, operation string, in map[string]any) (map[string]any, error) {
 	if in == nil {
@@ -138,6 +144,12 @@ func (j *job) call(ctx context.Context, service, operation string, in map[string
 		return nil, fmt.Errorf("%s:%s: %w", service, operation, err)
 	}
 	answer, err := j.service.cloud.API.Call(ctx, j.who, j.place, service, operation, body)
+	for range retries {
+		if e, ok := errors.AsType[*wire.Error](err); !ok || !strings.Contains(e.Code, "Throttl") {
+			break
+		}
+		answer, err = j.service.cloud.API.Call(ctx, j.who, j.place, service, operation, body)
+	}
 	if err != nil {
 		if e, ok := errors.AsType[*wire.Error](err); ok {
 			return nil, &handlerError{service, e}

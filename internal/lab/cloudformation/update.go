@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"example.org/catchment/internal/lab/cloudformation/template"
 )
@@ -18,13 +17,16 @@ type undoing struct {
 	doomed  []*resource          // replaced or no longer wanted: to be removed when all went well
 	made    []*resource          // to be removed when it did not
 	outputs []output
-	skip    []string // not to be undone
+	skip    []string                  // not to be undone
+	reached map[string]map[string]any // properties that touched resources got to
 }
 
 // startUpdate makes a stack what the plan says. The stack is busy already.
 func (w *worker) startUpdate() {
 	st := w.stack
-	u := &undoing{plan: st.plan, before: make(map[string]*resource), touched: make(map[string]bool), outputs: st.outputs}
+	u := &undoing{
+		plan: st.plan, before: make(map[string]*resource), touched: make(map[string]bool), outputs: st.outputs, reached: make(map[string]map[string]any),
+	}
 	for name, r := range st.resources {
 		was := *r
 		u.before[name] = &was
@@ -84,7 +86,7 @@ func (w *worker) change(sc *template.Scope, u *undoing, logical string) *item {
 		what := compare(old, next, k)
 		w.mu.Lock()
 		old.needs, old.retain, old.keep = next.needs, next.retain, next.keep
-		if len(what.names) == 0 && !what.replace && !w.tagsChanged() {
+		if len(what.names) == 0 && !what.replace && (!w.tagsChanged() || !k.tagged()) {
 			w.mu.Unlock()
 			return true, nil
 		}
@@ -258,7 +260,9 @@ func (w *worker) restore(u *undoing, name string) *item {
 	it := &item{name: name, resource: was, needs: was.needs}
 	replaced := slices.ContainsFunc(u.doomed, func(r *resource) bool { return r.logical == name })
 	it.start = func(ctx context.Context) (bool, error) {
-		now := st.resources[name]
+		if u.reached[name] == nil { // else the rollback is tried again
+			u.reached[name] = st.resources[name].properties
+		}
 		w.mu.Lock()
 		r := *was
 		st.resources[name] = &r
@@ -268,10 +272,9 @@ func (w *worker) restore(u *undoing, name string) *item {
 		if replaced {
 			return false, nil
 		}
-		return false, w.apply(ctx, kinds[r.kind], &r, now.properties)
+		return false, w.apply(ctx, kinds[r.kind], &r, u.reached[name])
 	}
 	it.end = func() { w.note(st, it.resource, wordUpdate+complete, "") }
 	it.fail = func(reason string) { w.note(st, it.resource, wordUpdate+failed, reason) }
-	it.waiting = time.Duration(0)
 	return it
 }

@@ -69,12 +69,12 @@ func readYAML(body string) (any, error) {
 	tokens := lexer.Tokenize(quoteColons(body))
 	depth := 0
 	for _, t := range tokens {
-		switch {
-		case t.Type == token.MappingStartType || t.Type == token.SequenceStartType:
+		switch t.Type { //nolint:exhaustive // the parser sees the others
+		case token.MappingStartType, token.SequenceStartType:
 			depth++
-		case t.Type == token.MappingEndType || t.Type == token.SequenceEndType:
+		case token.MappingEndType, token.SequenceEndType:
 			depth--
-		case t.Type == token.AnchorType || t.Type == token.AliasType:
+		case token.AnchorType, token.AliasType:
 			return nil, errorf("Template error: YAML aliases are not allowed in CloudFormation templates")
 		}
 		if depth > maxDepth || t.Position != nil && t.Position.IndentNum > maxDepth {
