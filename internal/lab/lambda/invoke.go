@@ -143,7 +143,7 @@ var errFresh = errors.New("a new process")
 
 // take finds an environment that is idle, or starts one. why is errFresh for a new one; where e is nil, why is what kept
 // the process from starting.
-func (s *Service) take(f *function) (e *environment, why error, timeout time.Duration, err error) { //nolint:staticcheck // why is a result, not the error
+func (s *Service) take(f *function) (e *environment, why error, timeout time.Duration, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
