@@ -276,6 +276,71 @@ func TestAnInterruptLetsWhatRunsEndAndTheNextDeployGoesOn(t *testing.T) {
 	w.flow(t, 1)
 }
 
+func TestWhatIsNoAccountsFaultIsReported(t *testing.T) {
+	w := newWorld(t, 3, false, "us-east-1", "af-south-1")
+	other := w.management()
+	for _, id := range w.Cloud.Accounts.IDs() {
+		w.Cloud.Accounts.SetRegion(id, "af-south-1", id != other)
+	}
+	first := w.deploy(t, w.fleet(t))
+	if bad := failures(first); bad != "" || first.Failed() != 0 {
+		t.Errorf("%d failed: %s", first.Failed(), bad)
+	}
+	want := org.Reach{Cell: org.Cell{Account: other, Region: "af-south-1"}, State: org.NotEnabled, Reason: "the account has not enabled the region"}
+	if len(first.Apart) != 1 || first.Apart[0] != want {
+		t.Errorf("got %+v", first.Apart)
+	}
+	// The same in another account, whose role is gone, is a failure: its findings do not come.
+	member := slices.DeleteFunc(w.Cloud.Accounts.IDs(), func(id string) bool { return id == other || id == w.Administrator() })[0]
+	client := iam.NewFromConfig(w.server.Config(member, "us-east-1"))
+	if _, err := client.UpdateAssumeRolePolicy(t.Context(), &iam.UpdateAssumeRolePolicyInput{
+		RoleName: aws.String(role), PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole"}]}`),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	second := w.deploy(t, w.fleet(t))
+	if second.Failed() != 2 || len(second.Apart) != 3 || failures(second) != "" {
+		t.Errorf("%d failed, %+v", second.Failed(), second.Apart)
+	}
+}
+
+func TestInspectorIsTurnedOnByItsAdministratorWhereOnlyThatMay(t *testing.T) {
+	w := newWorld(t, 3, false, "us-east-1")
+	w.Inspector2.Delegate("us-east-1", w.Administrator())
+	for _, id := range w.Cloud.Accounts.IDs() {
+		if id != w.Administrator() {
+			w.Inspector2.Join(id)
+		}
+	}
+	f := w.fleet(t)
+	if bad := failures(w.deploy(t, f)); bad != "" {
+		t.Fatal(bad)
+	}
+	w.flow(t, 1)
+	if gone, err := f.Destroy(t.Context(), fleet.Removal{}); err != nil || !strings.Contains(failures(gone), "DISASSOCIATE_ALL_MEMBERS") {
+		t.Errorf("destroy: %v\n%s", err, failures(gone)) // those memberships were there before: they are not ours to end
+	}
+}
+
+func TestAnotherAdministratorOfTheOrganizationIsNotReplaced(t *testing.T) {
+	w := newWorld(t, 3, false, "us-east-1")
+	var other string
+	for _, id := range w.Cloud.Accounts.IDs() {
+		if id != w.Administrator() && id != w.management() {
+			other = id
+		}
+	}
+	if _, err := securityhub.NewFromConfig(w.server.Config(w.management(), "us-east-1")).EnableOrganizationAdminAccount(t.Context(),
+		&securityhub.EnableOrganizationAdminAccountInput{AdminAccountId: &other}); err != nil {
+		t.Fatal(err)
+	}
+	bad := failures(w.deploy(t, w.fleet(t)))
+	if want := "the organization's administrator of Security Hub is account " + other + ", not " + w.Administrator(); strings.Count(bad, want) != 2 ||
+		strings.Count(bad, "\n") != 2 {
+		t.Errorf("got %s, want %q for both members", bad, want)
+	}
+}
+
 // TestTwentyAccountsInFiveRegions is how managed mode is judged: from nothing, and then nothing to do.
 func TestTwentyAccountsInFiveRegions(t *testing.T) {
 	if testing.Short() {

@@ -79,17 +79,19 @@ func (f *Fleet) members(ctx context.Context, c org.Cell) (map[string]string, err
 }
 
 // delegation tells whether the administrator is the organization's, and whether it can be made so: by the management
-// account only.
-func (f *Fleet) delegation(ctx context.Context, c org.Cell) (is, can bool, err error) {
-	admin, _ := f.org.Find(c.Account)
-	if f.org.Organization.ID == "" {
+// account only, and where that has enabled the region.
+func (w *walk) delegation(ctx context.Context, c org.Cell) (is, can bool, err error) {
+	admin, _ := w.org.Find(c.Account)
+	if w.org.Organization.ID == "" {
 		return false, false, nil
 	}
-	if f.org.Caller != f.org.Organization.Management {
-		_, err := securityhub.NewFromConfig(f.config(c)).DescribeOrganizationConfiguration(ctx, &securityhub.DescribeOrganizationConfigurationInput{})
+	management := org.Cell{Account: w.org.Organization.Management, Region: c.Region}
+	apart := slices.ContainsFunc(w.result.Apart, func(r org.Reach) bool { return r.Cell == management })
+	if apart || w.org.Caller != management.Account {
+		_, err := securityhub.NewFromConfig(w.config(c)).DescribeOrganizationConfiguration(ctx, &securityhub.DescribeOrganizationConfigurationInput{})
 		return err == nil, false, nil // else it is not, or Security Hub is off
 	}
-	client := securityhub.NewFromConfig(f.config(org.Cell{Account: f.org.Caller, Region: c.Region}))
+	client := securityhub.NewFromConfig(w.config(management))
 	out, err := client.ListOrganizationAdminAccounts(ctx, &securityhub.ListOrganizationAdminAccountsInput{})
 	if err != nil {
 		return false, false, fmt.Errorf("ask for the organization's administrator of Security Hub: %w", err)

@@ -113,7 +113,7 @@ func (e *handlerError) code() string {
 		return "AccessDenied"
 	case has("AlreadyExists", "AlreadyOwnedByYou", "QueueNameExists", "QueueAlreadyExists", "ResourceInUse", "ResourceConflict"):
 		return "AlreadyExists"
-	case has("NotFound", "NoSuch", "NonExistent"):
+	case has("NotFound", "NoSuch", "NonExistent", "DoesNotExist"):
 		return "NotFound"
 	case has("Limit", "TooMany"):
 		return "ServiceLimitExceeded"

@@ -14,8 +14,8 @@ import (
 	"example.org/catchment/internal/lab/labtest"
 )
 
-// changeSet makes a change set and waits for it.
-func (l *lab) changeSet(t *testing.T, in *cfn.CreateChangeSetInput) *cfn.DescribeChangeSetOutput {
+// changes makes a change set and waits for it.
+func (l *lab) changes(t *testing.T, in *cfn.CreateChangeSetInput) *cfn.DescribeChangeSetOutput {
 	t.Helper()
 	in.ChangeSetName = aws.String("set")
 	made := ok(l.cfn.CreateChangeSet(t.Context(), in))(t)
@@ -45,12 +45,12 @@ func TestAChangeSetCanTakeBackWhatWasChangedBehindTheStack(t *testing.T) {
 				t.Fatal(err)
 			}
 			in := &cfn.CreateChangeSetInput{StackName: aws.String("one"), TemplateBody: aws.String(queueTemplate)}
-			if set := l.changeSet(t, in); len(set.Changes) != 0 {
+			if set := l.changes(t, in); len(set.Changes) != 0 {
 				t.Errorf("a change set of the common kind sees %+v", set.Changes)
 			}
 			ok(l.cfn.DeleteChangeSet(t.Context(), &cfn.DeleteChangeSetInput{StackName: aws.String("one"), ChangeSetName: aws.String("set")}))(t)
 			in.DeploymentMode = types.DeploymentModeRevertDrift
-			set := l.changeSet(t, in)
+			set := l.changes(t, in)
 			found := false
 			for _, c := range set.Changes {
 				found = found || aws.ToString(c.ResourceChange.LogicalResourceId) == "Queue" && c.ResourceChange.Action == tt.action
@@ -92,7 +92,7 @@ Resources:
 	client := s3.NewFromConfig(l.server.Config(labtest.Administrator, labtest.Region))
 	ok(client.HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String("kept")}))(t)
 	l.create("two", retained, "ROLLBACK_COMPLETE")
-	set := l.changeSet(t, &cfn.CreateChangeSetInput{
+	set := l.changes(t, &cfn.CreateChangeSetInput{
 		StackName: aws.String("three"), ChangeSetType: types.ChangeSetTypeCreate, TemplateBody: aws.String(retained), ImportExistingResources: aws.Bool(true),
 	})
 	ok(l.cfn.ExecuteChangeSet(t.Context(), &cfn.ExecuteChangeSetInput{ChangeSetName: set.ChangeSetId}))(t)
