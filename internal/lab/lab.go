@@ -169,7 +169,7 @@ func (d *door) close() {
 }
 
 // Serve answers at a listener until ctx is done. With live, the clock goes with the real time meanwhile; without, it is
-// moved by who asks. When it returns, all requests and the processes of functions have ended.
+// moved by who asks. When it returns, all requests and the processes of functions have ended. A lab is served once.
 func (l *Lab) Serve(ctx context.Context, listener net.Listener, live bool) error {
 	l.Cloud.SetURL("http://" + listener.Addr().String())
 	handler, guests := l.Handler(), &door{}

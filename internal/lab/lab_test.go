@@ -94,6 +94,12 @@ type world struct {
 // newWorld serves a lab of 3 accounts in 2 regions until the test ends.
 func newWorld(tb testing.TB, options ...func(*lab.Options)) *world {
 	tb.Helper()
+	return makeWorld(tb, false, options...)
+}
+
+// makeWorld is newWorld with a clock that may go.
+func makeWorld(tb testing.TB, live bool, options ...func(*lab.Options)) *world {
+	tb.Helper()
 	o := lab.Options{
 		Options: cloud.Options{Seed: 1, Start: labtest.Start}, Population: population.Options{Accounts: 3, Regions: []string{region, second}},
 	}
@@ -110,7 +116,7 @@ func newWorld(tb testing.TB, options ...func(*lab.Options)) *world {
 		}
 	}
 	w.member = w.accounts[len(w.accounts)-1]
-	w.serve(false)
+	w.serve(live)
 	w.aws = labtest.At(tb, l.Cloud, w.url)
 	return w
 }
