@@ -20,8 +20,8 @@ import (
 	"example.org/catchment/internal/template"
 )
 
-// codePrefix starts the names of code buckets and the keys in them.
-const codePrefix = "catchment-lambda-"
+// keyPrefix starts the keys of what we lay into code buckets.
+const keyPrefix = "catchment-"
 
 // codeBucket is the bucket of a region's code: Lambda takes it from its own region only.
 func (f *Fleet) codeBucket(c org.Cell) string {
@@ -45,7 +45,7 @@ func (w *walk) code(ctx context.Context, c org.Cell, own map[string]string) Outc
 		return out
 	}
 	sum := sha256.Sum256(w.FunctionZip)
-	bucket, key := w.codeBucket(c), codePrefix+hex.EncodeToString(sum[:12])+".zip"
+	bucket, key := w.codeBucket(c), keyPrefix+"lambda-"+hex.EncodeToString(sum[:12])+".zip"
 	own["CodeBucket"], own["CodeKey"] = bucket, key
 	client := s3.NewFromConfig(w.config(c))
 	_, err := client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &bucket, Key: &key, ExpectedBucketOwner: &c.Account})
@@ -69,6 +69,28 @@ func (w *walk) code(ctx context.Context, c org.Cell, own map[string]string) Outc
 	}
 	out.State = Done
 	return out
+}
+
+// lay puts a long template into the region's bucket for code, and gives its address for CloudFormation.
+func (f *Fleet) lay(ctx context.Context, c org.Cell, text []byte) (string, error) {
+	client, bucket := s3.NewFromConfig(f.config(c)), f.codeBucket(c)
+	if err := f.makeCodeBucket(ctx, client, bucket, c); err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	key := keyPrefix + "template-" + hex.EncodeToString(sum[:12]) + ".yaml"
+	if _, err := client.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &bucket, Key: &key, Body: bytes.NewReader(text), ContentType: aws.String("application/yaml"), ExpectedBucketOwner: &c.Account,
+	}); err != nil {
+		return "", fmt.Errorf("lay the template into %s: %w", bucket, err)
+	}
+	// The SDK knows where the bucket is, in every partition; CloudFormation reads it as the caller, so it needs no signature.
+	signed, err := s3.NewPresignClient(client).PresignGetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		return "", fmt.Errorf("find the address of the template: %w", err)
+	}
+	address, _, _ := strings.Cut(signed.URL, "?")
+	return address, nil
 }
 
 // makeCodeBucket makes the bucket where it is not there: for nobody but its account.

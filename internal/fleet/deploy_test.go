@@ -251,6 +251,36 @@ func TestTheFunctionsCodeIsUploadedInEachRegion(t *testing.T) {
 	}
 }
 
+func TestALongTemplateLiesInABucket(t *testing.T) {
+	if testing.Short() {
+		t.Skip("deploys rules and streams for 15 accounts")
+	}
+	w := newWorld(t, 15, false, "us-east-1") // rules and streams for 15 accounts: more than 51,200 bytes
+	each := func(_ *org.Options, o *fleet.Options) { o.Template.Partitioning = template.StreamPerAccount }
+	f := w.fleet(t, each)
+	if bad := failures(w.deploy(t, f)); bad != "" {
+		t.Fatal(bad)
+	}
+	w.flow(t, 1)
+	if second := w.deploy(t, f); second.Count(fleet.Unchanged) != len(second.Outcomes) {
+		t.Errorf("a second one: %+v", needed(second))
+	}
+	if planned, err := f.Plan(t.Context()); err != nil || planned.Count(fleet.Unchanged) != len(planned.Outcomes) {
+		t.Errorf("plan: %v, %+v", err, needed(planned))
+	}
+	changed := w.fleet(t, each, func(_ *org.Options, o *fleet.Options) { o.Template.Streams[0].Gzip = false })
+	if planned, err := changed.Plan(t.Context()); err != nil || !named(planned, fleet.Needed, fleet.PartRegion, "change catchment-region") {
+		t.Errorf("plan: %v, %+v", err, needed(planned))
+	}
+	if third := w.deploy(t, changed); !named(third, fleet.Done, fleet.PartRegion, "change Stream1A") {
+		t.Errorf("a third one: %+v", needed(third))
+	}
+	if gone, err := f.Destroy(t.Context(), fleet.Removal{}); err != nil || failures(gone) != "" || !named(gone, fleet.Done, fleet.PartCode, "delete catchment-code-") {
+		t.Errorf("destroy: %v\n%s", err, failures(gone))
+	}
+	w.nothingLeft(t)
+}
+
 func TestAnInterruptLetsWhatRunsEndAndTheNextDeployGoesOn(t *testing.T) {
 	w := newWorld(t, 3, false, "us-east-1", "eu-west-1")
 	ctx, stop := context.WithCancel(t.Context())

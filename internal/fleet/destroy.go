@@ -153,7 +153,7 @@ func (r *removal) stack(ctx context.Context, c org.Cell, p Part) {
 	})
 }
 
-// code deletes the bucket of the function's code, with the zips that we have put there.
+// code deletes the bucket of the function's code, with what we have put there.
 func (r *removal) code(ctx context.Context, c org.Cell) {
 	bucket := r.codeBucket(c)
 	client := s3.NewFromConfig(r.config(c))
@@ -170,7 +170,7 @@ func (r *removal) code(ctx context.Context, c org.Cell) {
 			out.State, out.Reason = Skipped, "the stack that uses it is still there"
 			return out
 		}
-		if err := empty(ctx, client, bucket, c.Account, codePrefix); err != nil {
+		if err := empty(ctx, client, bucket, c.Account, keyPrefix); err != nil {
 			return out.failed(err)
 		}
 		if _, err := client.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &bucket, ExpectedBucketOwner: &c.Account}); err != nil {

@@ -60,6 +60,8 @@ const (
 	typeBucket = "AWS::S3::Bucket"
 )
 
+const stackType = "AWS::CloudFormation::Stack"
+
 // What a danger says.
 const (
 	dangerStream        = "REPLACES A FIREHOSE: WHAT IT STILL BUFFERS IS LOST"
@@ -149,7 +151,7 @@ func (f *Fleet) refusal(changes []Change) string {
 // cancelled because of it is passed over. Events before the last operation are not looked at.
 func cause(events []cloudformation.StackEvent) (resource, reason string) {
 	for _, e := range events {
-		stack := value(e.ResourceType) == "AWS::CloudFormation::Stack"
+		stack := value(e.ResourceType) == stackType
 		status := string(e.ResourceStatus)
 		why := value(e.ResourceStatusReason)
 		if strings.HasSuffix(status, "_FAILED") && !stack && !strings.Contains(why, "cancelled") {

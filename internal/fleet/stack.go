@@ -47,16 +47,22 @@ type ChangeSetter interface {
 	DeleteChangeSet(context.Context, *cloudformation.DeleteChangeSetInput, ...func(*cloudformation.Options)) (*cloudformation.DeleteChangeSetOutput, error)
 }
 
+// A TemplateReader gives the template of a stack: the client of CloudFormation again.
+type TemplateReader interface {
+	GetTemplate(context.Context, *cloudformation.GetTemplateInput, ...func(*cloudformation.Options)) (*cloudformation.GetTemplateOutput, error)
+}
+
 // A session is the work on the stacks of one cell.
 type session struct {
 	fleet  *Fleet
 	stacks Stacker
 	sets   ChangeSetter
+	texts  TemplateReader
 }
 
 func (f *Fleet) session(c org.Cell) *session {
 	client := cloudformation.NewFromConfig(f.config(c))
-	return &session{f, client, client}
+	return &session{f, client, client, client}
 }
 
 // find gives a stack by its name or id; nil where there is none.
@@ -178,7 +184,10 @@ func (s *session) create(ctx context.Context, want stack, before *types.Stack, d
 			return out
 		}
 	}
-	in := s.input(want, types.ChangeSetTypeCreate)
+	in, err := s.input(ctx, want, types.ChangeSetTypeCreate)
+	if err != nil {
+		return out.failed(err)
+	}
 	for _, name := range slices.Sorted(maps.Keys(want.parameters)) {
 		in.Parameters = append(in.Parameters, types.Parameter{ParameterKey: &name, ParameterValue: aws.String(want.parameters[name])})
 	}
@@ -204,7 +213,13 @@ func (s *session) update(ctx context.Context, want stack, before *types.Stack, d
 	if err != nil {
 		return out.failed(err)
 	}
-	in := s.input(want, types.ChangeSetTypeUpdate)
+	if dry && len(want.template) > maxInline {
+		return s.compare(ctx, want, before, out)
+	}
+	in, err := s.input(ctx, want, types.ChangeSetTypeUpdate)
+	if err != nil {
+		return out.failed(err)
+	}
 	in.Tags = before.Tags
 	for _, name := range known {
 		v, given := want.parameters[name]
@@ -228,11 +243,38 @@ func (s *session) update(ctx context.Context, want stack, before *types.Stack, d
 	return done // a kind of change set that is not to be had everywhere
 }
 
-func (s *session) input(want stack, kind types.ChangeSetType) *cloudformation.CreateChangeSetInput {
-	return &cloudformation.CreateChangeSetInput{
+// maxInline is the longest template that a request holds. Longer ones lie in the region's bucket for code.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+const maxInline = 51_200
+
+func (s *session) input(ctx context.Context, want stack, kind types.ChangeSetType) (*cloudformation.CreateChangeSetInput, error) {
+	in := &cloudformation.CreateChangeSetInput{
 		StackName: aws.String(s.fleet.stackName(want.part)), ChangeSetName: changeSetName(), ChangeSetType: kind,
-		TemplateBody: aws.String(string(want.template)), Capabilities: []types.Capability{types.CapabilityCapabilityNamedIam},
+		Capabilities: []types.Capability{types.CapabilityCapabilityNamedIam},
 	}
+	if len(want.template) <= maxInline {
+		in.TemplateBody = aws.String(string(want.template))
+		return in, nil
+	}
+	address, err := s.fleet.lay(ctx, want.cell, want.template)
+	in.TemplateURL = &address
+	return in, err
+}
+
+// compare tells whether a stack has a template, where that is too long to be asked about without laying it into a bucket:
+// a plan leaves nothing behind. What follows from parameters or drift it does not see.
+func (s *session) compare(ctx context.Context, want stack, before *types.Stack, out Outcome) Outcome {
+	got, err := s.texts.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: before.StackId})
+	switch {
+	case err != nil:
+		return out.failed(err)
+	case aws.ToString(got.TemplateBody) == string(want.template):
+		out.State = Unchanged
+		return out
+	}
+	out.State = Needed
+	out.Changes = []Change{{Action: ActionChange, Type: stackType, Resource: out.Stack, Physical: aws.ToString(before.StackId), Properties: []string{"TemplateBody"}}}
+	return out
 }
 
 func changeSetName() *string { return aws.String("catchment-" + rand.Text()) }
