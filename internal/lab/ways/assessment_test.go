@@ -34,7 +34,7 @@ import (
 // Who tells a function of a run, which is also the name of the function and of its bucket.
 const (
 	byTopic = "told-by-topic"
-	byEvent = "told-by-event"
+	byRule  = "told-by-rule"
 	byBoth  = "told-by-both"
 )
 
@@ -59,10 +59,10 @@ func (b *builder) assess(region string) string {
 	b.must(err)
 	role := b.role("assessments", "lambda.amazonaws.com", allow("*",
 		"inspector:DescribeAssessmentRuns", "inspector:ListFindings", "inspector:DescribeFindings", "s3:PutObject", "s3:GetObject"))
-	for _, name := range []string{byTopic, byEvent, byBoth} {
+	for _, name := range []string{byTopic, byRule, byBoth} {
 		b.bucket(name)
 		to := b.assessor(region, name, role, map[string]string{"sns.amazonaws.com": *topic.TopicArn, "events.amazonaws.com": *rule.RuleArn})
-		if name != byEvent {
+		if name != byRule {
 			_, err := topics.Subscribe(ctx, &sns.SubscribeInput{TopicArn: topic.TopicArn, Protocol: aws.String("lambda"), Endpoint: aws.String(to)})
 			b.must(err)
 		}
@@ -193,6 +193,7 @@ func (b *builder) classic(bucket string) map[string]string {
 }
 
 func TestAFunctionBringsTheFindingsOfARunWhoeverTellsItOfTheRun(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, scene{seed: 10, accounts: 2, regions: []string{"ap-northeast-1"}, span: 24 * time.Hour, step: time.Hour, hosts: population.Spread{Min: 3, Max: 3}})
 	b := newBuilder(w)
 	w.pass(2 * time.Hour)
@@ -204,7 +205,7 @@ func TestAFunctionBringsTheFindingsOfARunWhoeverTellsItOfTheRun(t *testing.T) {
 	}
 
 	first := maps.Collect(w.lab.S3.Objects(byTopic, ""))
-	for _, name := range []string{byEvent, byBoth} {
+	for _, name := range []string{byRule, byBoth} {
 		if got := maps.Collect(w.lab.S3.Objects(name, "")); !maps.EqualFunc(got, first, bytes.Equal) {
 			t.Errorf("%s has the objects %v, and %s has %v", name, slices.Sorted(maps.Keys(got)), byTopic, slices.Sorted(maps.Keys(first)))
 		}

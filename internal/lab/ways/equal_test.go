@@ -5,7 +5,10 @@ import (
 )
 
 func TestTheArticlesTwoProblemsAreSolvedInAllFourCombinations(t *testing.T) {
-	w := newWorld(t, small(1))
+	t.Parallel()
+	s := small(1)
+	s.accounts = 3
+	w := newWorld(t, s)
 	b := newBuilder(w)
 	ways := []*way{b.build(partitionsDelimiter), b.build(partitionsLambda), b.build(accountsDelimiter), b.build(accountsLambda)}
 	b.active()
@@ -14,8 +17,10 @@ func TestTheArticlesTwoProblemsAreSolvedInAllFourCombinations(t *testing.T) {
 }
 
 func TestAQueueAndCatchmentRunBringWhatFirehoseBrings(t *testing.T) {
+	t.Parallel()
 	for name, seed := range map[string]uint64{"acknowledged in the journal": 3, "acknowledged in the bucket": 4} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, small(seed))
 			b := newBuilder(w)
 			ways := []*way{b.build(partitionsDelimiter), b.build(queueCollector)}
@@ -27,6 +32,7 @@ func TestAQueueAndCatchmentRunBringWhatFirehoseBrings(t *testing.T) {
 }
 
 func TestAnImportBringsWhatWasDelivered(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small(5))
 	b := newBuilder(w)
 	ways := []*way{b.build(partitionsDelimiter), b.build(wholeEvents)}

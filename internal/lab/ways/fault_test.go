@@ -34,6 +34,7 @@ func count(problems []problem) map[string]int {
 
 // This is the test of the tests: the n-th way loses n events, which it and no other has to be told of by name.
 func TestAWayThatLosesEventsIsFoundOut(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small(6))
 	b := newBuilder(w)
 	ways := b.buildAll()
@@ -64,6 +65,7 @@ func TestAWayThatLosesEventsIsFoundOut(t *testing.T) {
 }
 
 func TestEventsThatTheBusLosesAreMissedOnAllWays(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small(7))
 	b := newBuilder(w)
 	ways := []*way{b.build(partitionsDelimiter), b.build(queueCollector)}
@@ -81,6 +83,7 @@ func TestEventsThatTheBusLosesAreMissedOnAllWays(t *testing.T) {
 // Of one event each way gets half. It is kept under the error prefix, and nothing else is the worse for it. A stream that
 // neither looks into records nor has a function that does stores it as it came: what reads the bucket sees a broken line.
 func TestHalfAnEventIsKeptAsAnErrorRecordAndHarmsNoOther(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small(8))
 	b := newBuilder(w)
 	ways := b.buildAll()
@@ -121,6 +124,7 @@ func TestHalfAnEventIsKeptAsAnErrorRecordAndHarmsNoOther(t *testing.T) {
 
 // All that AWS promises is "at least once". What comes through catchment is there once.
 func TestWhatComesTwiceIsTwiceInTheBucketOnlyWhereNobodyRemembers(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, small(9))
 	b := newBuilder(w)
 	ways := b.buildAll()

@@ -12,7 +12,10 @@ import (
 // the events' own times, or by the findings'. It is gone twice, which is to add nothing.
 func (b *builder) imported(from *way) *way {
 	b.t.Helper()
-	v := &way{name: "import-" + from.name, exact: true}
+	v := &way{name: "import-" + from.name, by: byFinding}
+	if from.name == wholeEvents {
+		v.by = byEvent
+	}
 	b.bucket(v.name)
 	compiled, err := pipeline.Compile([]pipeline.Stream{pipeline.DefaultStream()})
 	b.must(err)

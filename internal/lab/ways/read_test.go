@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"example.org/catchment/internal/lab/labtest"
 	"example.org/catchment/internal/lab/population"
 )
 
@@ -133,7 +134,8 @@ func (h *holding) take(key string, text []byte, report func(kind, format string,
 	}
 	var l line
 	finding := text
-	if err := json.Unmarshal(text, &l, lenient); err == nil && len(l.Detail.Findings) == 1 {
+	err = json.Unmarshal(text, &l, lenient)
+	if err == nil && len(l.Detail.Findings) == 1 {
 		finding = l.Detail.Findings[0]
 		err = json.Unmarshal(finding, &l, lenient)
 	}
@@ -191,13 +193,16 @@ func (w *world) check(v *way, h *holding, truth map[version]time.Time) []problem
 		if len(lines) == 0 {
 			add(missing, ver.String())
 		}
-		if len(lines) > 1 && !(v.repeat && w.doubled) {
+		if len(lines) > 1 && (!v.repeat || !w.doubled) {
 			add(twice, fmt.Sprintf("%s, %d times: %s, %s", ver, len(lines), lines[0].key, lines[1].key))
 		}
 		for _, l := range lines {
 			from, to := at.Add(-v.early).Truncate(time.Hour), at.Add(v.late)
-			if w.delayed && !v.exact {
+			if w.delayed[v.by] {
 				to = w.lab.Cloud.Clock.Now()
+				if v.early > 0 { // an object may hold records that waited long
+					from = labtest.Start.Truncate(time.Hour)
+				}
 			}
 			if l.hour.Before(from) || l.hour.After(to) {
 				add(misdated, ver.String()+" in "+l.key)

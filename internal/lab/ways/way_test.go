@@ -20,10 +20,19 @@ import (
 type way struct {
 	name   string // of the bucket too
 	repeat bool   // it may bring twice what came twice
+	by     basis
 	early  time.Duration
-	late   time.Duration // an event's folder is that of an hour from so long before it to so long after
-	exact  bool          // late and early hold whatever delays an event
+	late   time.Duration // a finding's folder is that of an hour from so long before its basis to so long after
 }
+
+// A basis is what a folder's hour is by.
+type basis uint8
+
+const (
+	byArrival basis = iota
+	byEvent         // the time of the event
+	byFinding       // the time of the version of the finding
+)
 
 // The names of the ways.
 const (

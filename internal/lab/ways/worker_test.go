@@ -23,6 +23,7 @@ import (
 	"example.org/catchment/internal/batch"
 	"example.org/catchment/internal/collector"
 	"example.org/catchment/internal/disk"
+	"example.org/catchment/internal/document"
 	"example.org/catchment/internal/duplicate"
 	"example.org/catchment/internal/encode"
 	labsqs "example.org/catchment/internal/lab/sqs"
@@ -36,10 +37,12 @@ import (
 
 // A worker is what catchment run is made of: sources, a journal, and a store in the lab's S3.
 type worker struct {
-	collector *collector.Collector
-	queues    []string // names that it reads
-	sources   []*sqs.Source
+	o         collector.Options
+	queues    []string // names
+	open      func() []*sqs.Source
 	fail      func(http.ResponseWriter) http.ResponseWriter // of a push source, see flaky
+	collector *collector.Collector
+	sources   []*sqs.Source
 	cancel    context.CancelFunc
 	ended     chan error
 }
@@ -47,9 +50,9 @@ type worker struct {
 // seconds writes a number for an API that wants text.
 func seconds(n int32) string { return strconv.Itoa(int(n)) }
 
-// worker makes a worker that stores into a way's bucket. With byEvent its folders are by the events' own times, and its
+// worker makes a worker that stores into a way's bucket. With events its folders are by the events' own times, and its
 // clock is the real one; else they are by the arrival in the lab's time.
-func (b *builder) worker(v *way, byEvent bool) *worker {
+func (b *builder) worker(v *way, events bool) *worker {
 	b.t.Helper()
 	b.bucket(v.name)
 	v.repeat = false
@@ -60,9 +63,9 @@ func (b *builder) worker(v *way, byEvent bool) *worker {
 		Duplicates: duplicate.Options{Count: 100_000, Age: 24 * time.Hour},
 		Now:        b.lab.Cloud.Clock.Now,
 	}
-	if byEvent {
-		stream.Timestamp, o.Now, o.Streams[0].Limits.Age, v.exact = pipeline.TimestampEvent, nil, 5*time.Millisecond, true
-		o.Stays = true
+	if events {
+		stream.Timestamp, o.Now, o.Streams[0].Limits.Age, o.Stays = pipeline.TimestampEvent, nil, 5*time.Millisecond, true
+		v.by = byEvent
 	}
 	compiled, err := pipeline.Compile([]pipeline.Stream{stream})
 	b.must(err)
@@ -70,9 +73,7 @@ func (b *builder) worker(v *way, byEvent bool) *worker {
 	cfg := b.config(b.regions[0])
 	cfg.Retryer = func() aws.Retryer { return awsretry.NewStandard() }
 	o.Store = store.Retry(s3.Open(cfg, s3.Options{Bucket: v.name}), store.RetryPolicy{Initial: 10 * time.Millisecond, KeepTrying: true})
-	k := &worker{ended: make(chan error, 1)}
-	k.collector, err = collector.Open(o)
-	b.must(err)
+	k := &worker{o: o, ended: make(chan error, 1)}
 	b.workers = append(b.workers, k)
 	b.t.Cleanup(func() {
 		if k.cancel != nil {
@@ -82,28 +83,49 @@ func (b *builder) worker(v *way, byEvent bool) *worker {
 	return k
 }
 
-// run starts it.
-func (k *worker) run(w *world, sources ...source.Source) {
+// run starts it, with a time that it has to store what is pending when it is to stop.
+func (k *worker) run(w *world, grace time.Duration) {
+	w.t.Helper()
+	var err error
+	k.collector, err = collector.Open(k.o)
+	w.must(err)
+	k.sources = nil
+	if k.open != nil {
+		k.sources = k.open()
+	}
+	var sources []source.Source
+	for _, s := range k.sources {
+		w.must(s.Check(w.t.Context()))
+		sources = append(sources, s)
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	k.cancel = cancel
-	go func() { k.ended <- k.collector.Run(ctx, time.Minute, sources...) }()
+	go func() { k.ended <- k.collector.Run(ctx, grace, sources...) }()
 }
 
-// stop ends it as SIGTERM does: what is pending is stored.
-func (k *worker) stop(w *world) {
+// stop ends it as SIGTERM does, and looks at its account. It gives how many records it has left in the journal.
+func (k *worker) stop(w *world) int64 {
 	w.t.Helper()
 	k.cancel()
 	k.cancel = nil
 	if err := <-k.ended; err != nil {
 		w.t.Error(err)
 	}
-	stats := k.collector.Stats()
-	if stats.Pending.Records > 0 || stats.Lost > 0 || stats.Received != stats.Stored+stats.RejectedTotal()+stats.Filtered+stats.Duplicate {
-		w.t.Errorf("the worker's account does not balance: %+v", stats)
+	s := k.collector.Stats()
+	if s.Lost > 0 || s.Received+s.Recovered != s.Stored+s.RejectedTotal()+s.Filtered+s.Duplicate+s.Pending.Records {
+		w.t.Errorf("the worker's account does not balance: %+v", s)
 	}
 	if err := k.collector.Close(); err != nil {
 		w.t.Error(err)
 	}
+	return s.Pending.Records
+}
+
+// restart stops it without time for anything, and starts it again on the same journal.
+func (k *worker) restart(w *world) {
+	w.t.Helper()
+	k.stop(w)
+	k.run(w, time.Nanosecond)
 }
 
 // drain waits until the worker's queues are empty. Messages that it has let go of without having deleted them become
@@ -162,18 +184,25 @@ func (b *builder) queueToCollector(v *way) {
 	b.t.Helper()
 	stored := b.seed%2 == 0
 	k := b.worker(v, stored)
-	v.late = b.step + 10*time.Minute // drain moves the clock
-	var sources []source.Source
+	if !stored {
+		v.late = b.step + 10*time.Minute // drain moves the clock
+	}
+	k.queues = []string{v.name}
+	var queues []sqs.Queue
 	for _, region := range b.regions {
 		url, arn := b.queue(region, v.name)
 		b.rule(region, v.name, pipeline.DefaultPattern, eventtypes.Target{Arn: aws.String(arn)})
 		cfg := b.config(region)
 		cfg.Retryer = func() aws.Retryer { return awsretry.NewStandard() }
-		from := sqs.New(sqs.Options{Queue: sqs.Open(cfg, url), Stored: stored, Receivers: 2})
-		b.must(from.Check(b.t.Context()))
-		k.sources, k.queues, sources = append(k.sources, from), append(k.queues, v.name), append(sources, from)
+		queues = append(queues, sqs.Open(cfg, url))
 	}
-	k.run(b.world, sources...)
+	k.open = func() (sources []*sqs.Source) {
+		for _, q := range queues {
+			sources = append(sources, sqs.New(sqs.Options{Queue: q, Stored: stored, Receivers: 2}))
+		}
+		return sources
+	}
+	k.run(b.world, time.Minute)
 }
 
 const accessKey = "a-key-of-more-than-16-characters"
@@ -185,7 +214,7 @@ func (b *builder) listen(k *worker) string {
 	b.must(os.WriteFile(keys, []byte(accessKey+"\n"), 0o600))
 	from, err := push.New(push.Options{KeysFile: keys})
 	b.must(err)
-	handler := from.Handler(k.collector.Deliver)
+	handler := from.Handler(func(ctx context.Context, docs []document.Document) error { return k.collector.Deliver(ctx, docs) })
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if k.fail != nil {
 			if rw = k.fail(rw); rw == nil {
@@ -219,7 +248,7 @@ func (b *builder) pushToCollector(v *way) {
 		b.must(err)
 		b.rule(region, v.name, pipeline.DefaultPattern, eventtypes.Target{Arn: to.ApiDestinationArn, RoleArn: aws.String(b.eventsRole)})
 	}
-	k.run(b.world)
+	k.run(b.world, time.Minute)
 }
 
 // endpointToCollector is rule → Firehose → its HTTP endpoint destination → catchment run.
@@ -248,7 +277,7 @@ func (b *builder) endpointToCollector(v *way) {
 			Arn: aws.String(b.arn("firehose", region, b.administrator, "deliverystream/"+v.name)), RoleArn: aws.String(b.eventsRole),
 		})
 	}
-	k.run(b.world)
+	k.run(b.world, time.Minute)
 }
 
 // queueToLambda is rule → SQS → Lambda → S3.

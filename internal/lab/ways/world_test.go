@@ -35,7 +35,7 @@ type scene struct {
 // small is a scene for tests of one thing.
 func small(seed uint64) scene {
 	return scene{
-		seed: seed, accounts: 3, regions: []string{"ap-northeast-1", "us-east-1"}, span: 8 * time.Hour, step: time.Hour,
+		seed: seed, accounts: 2, regions: []string{"ap-northeast-1", "us-east-1"}, span: 8 * time.Hour, step: time.Hour,
 		hosts: population.Spread{Min: 1, Max: 1},
 	}
 }
@@ -50,11 +50,12 @@ type world struct {
 	aws           *labtest.Server
 	administrator string
 	accounts      []string // the administrator first
-	delayed       bool     // a fault makes things late
+	delayed       [3]bool  // by basis: it is late by a fault
 	doubled       bool     // a fault makes things come twice
 	code          []byte   // of functions
 	workers       []*worker
-	told          sync.Once // what has happened
+	restarts      func() bool // whether to restart a worker now; nil: never
+	told          sync.Once   // what has happened
 }
 
 func newWorld(t *testing.T, s scene) *world {
@@ -195,6 +196,9 @@ func (w *world) pass(d time.Duration) {
 		w.must(w.lab.Cloud.Clock.Advance(w.t.Context(), min(left, w.step)))
 		for _, worker := range w.workers {
 			worker.drain(w)
+			if w.restarts != nil && w.restarts() {
+				worker.restart(w)
+			}
 		}
 	}
 }
@@ -206,7 +210,13 @@ func (w *world) live() {
 	w.must(w.lab.Population.Err())
 	w.pass(rest)
 	for _, worker := range w.workers {
-		worker.stop(w)
+		if left := worker.stop(w); left == 0 {
+			continue
+		}
+		worker.run(w, time.Minute)
+		if left := worker.stop(w); left > 0 {
+			w.t.Errorf("a worker has left %d records in its journal", left)
+		}
 	}
 	w.must(w.lab.Flush(w.t.Context()))
 }
@@ -223,7 +233,8 @@ func (w *world) fault(f cloud.Fault) {
 	case cloud.FaultDuplicate:
 		w.doubled = true
 	case cloud.FaultDelay, cloud.FaultThrottle, cloud.FaultDown:
-		w.delayed = true
+		w.delayed[byArrival] = true
+		w.delayed[byEvent] = w.delayed[byEvent] || f.From == fromInspector
 	case cloud.FaultDrop, cloud.FaultDeny, cloud.FaultCorrupt:
 	}
 }
