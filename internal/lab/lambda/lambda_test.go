@@ -233,6 +233,29 @@ func TestNewCodeRunsInANewProcess(t *testing.T) {
 	}
 }
 
+func TestWhatAFunctionHasStartedEndsWithIt(t *testing.T) {
+	f := serve(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := zipOf(map[string][]byte{"bootstrap": []byte("#!/bin/sh\n'" + self + "'\nexit 1\n")}) // as scripts with curl do
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.create(t, "script", func(in *lambda.CreateFunctionInput) { in.Code.ZipFile = code })
+	before, _ := f.call(t, "script", `{"Do":"echo"}`)
+	_, err = f.UpdateFunctionConfiguration(t.Context(), &lambda.UpdateFunctionConfigurationInput{
+		FunctionName: aws.String("script"), Environment: &types.Environment{Variables: map[string]string{"WORD": "goodbye"}},
+	}) // ends the process
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after, _ := f.call(t, "script", `{"Do":"echo"}`); !strings.Contains(before, "hello") || !strings.Contains(after, "goodbye") {
+		t.Errorf("before %s, after %s", before, after)
+	}
+}
+
 func codeOf(err error) string {
 	var e smithy.APIError
 	if errors.As(err, &e) {

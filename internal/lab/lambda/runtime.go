@@ -87,6 +87,8 @@ func (s *Service) start(f *function, code []byte, set settings, generation int) 
 	e.process.Dir = task
 	e.process.Env = s.variables(f, set, task, e.folder, listener.Addr().String())
 	e.process.Stdout, e.process.Stderr = &f.log, &f.log
+	ownGroup(e.process)
+	e.process.WaitDelay = time.Second // for what it has started, which may hold its output open
 	if err = e.process.Start(); err != nil {
 		_ = listener.Close() // nothing was served
 		return nil, fmt.Errorf("start function %s: %w", f.name, err)
@@ -161,7 +163,7 @@ func unpack(code []byte, folder string) error {
 
 // stop ends the process and waits for it. Twice is once.
 func (e *environment) stop() {
-	e.end.Do(func() { _ = e.process.Process.Kill() }) // it may have ended by itself
+	e.end.Do(func() { killGroup(e.process.Process) })
 	<-e.gone
 }
 
