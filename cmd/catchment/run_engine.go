@@ -188,6 +188,7 @@ func (e *engine) listen(ctx context.Context) (sources []source.Source, where lis
 		open = append(open, l)
 		o := push.Options{
 			Listener: l, KeysFile: h.KeysFile, MaxBody: h.MaxBody, Topics: h.Topics, RetryAfter: h.RetryAfter,
+			SNS:      push.SNS{Endpoint: h.SNSEndpoint},
 			Timeouts: push.Timeouts{Shutdown: min(10*time.Second, e.spec.Drain.Grace/2)}, Events: e.pushEvents(),
 		}
 		scheme := "http"

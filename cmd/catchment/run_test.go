@@ -13,9 +13,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"example.org/catchment/internal/source/push"
 )
 
 // scriptCommands are what scripts can do beside running programs.
@@ -62,6 +65,33 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"send": func(ts *testscript.TestScript, _ bool, args []string) {
 		_, err := labQueues(ts, args[0]).SendMessage(context.Background(), &sqs.SendMessageInput{
 			QueueUrl: aws.String(args[1]), MessageBody: aws.String(ts.ReadFile(args[2])),
+		})
+		ts.Check(err)
+	},
+	// make-topic READY-FILE NAME makes an SNS topic in the lab; its ARN is in $NAME then.
+	"make-topic": func(ts *testscript.TestScript, _ bool, args []string) {
+		out, err := sns.NewFromConfig(labConfig(ts, args[0])).CreateTopic(context.Background(), &sns.CreateTopicInput{Name: aws.String(args[1])})
+		ts.Check(err)
+		ts.Setenv(args[1], aws.ToString(out.TopicArn))
+	},
+	// subscribe READY-FILE TOPIC COLLECTOR-FILE subscribes the collector that has written COLLECTOR-FILE, and waits until it
+	// has confirmed that.
+	"subscribe": func(ts *testscript.TestScript, _ bool, args []string) {
+		client := sns.NewFromConfig(labConfig(ts, args[0]))
+		var where listening
+		ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[2])), &where))
+		to := strings.TrimSuffix(where.Events[0], push.PathEvents) + push.PathSNS
+		_, err := client.Subscribe(context.Background(), &sns.SubscribeInput{TopicArn: aws.String(args[1]), Protocol: aws.String("http"), Endpoint: aws.String(to)})
+		ts.Check(err)
+		ts.Check(poll(context.Background(), func(ctx context.Context) (bool, error) {
+			out, err := client.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: aws.String(args[1])})
+			return err == nil && out.Attributes["SubscriptionsConfirmed"] == "1", err
+		}))
+	},
+	// publish READY-FILE TOPIC FILE publishes a file.
+	"publish": func(ts *testscript.TestScript, _ bool, args []string) {
+		_, err := sns.NewFromConfig(labConfig(ts, args[0])).Publish(context.Background(), &sns.PublishInput{
+			TopicArn: aws.String(args[1]), Message: aws.String(ts.ReadFile(args[2])),
 		})
 		ts.Check(err)
 	},
@@ -141,12 +171,16 @@ func labEnvironment(ts *testscript.TestScript, file string) map[string]string {
 	return out
 }
 
-func labQueues(ts *testscript.TestScript, file string) *sqs.Client {
+func labConfig(ts *testscript.TestScript, file string) aws.Config {
 	e := labEnvironment(ts, file)
-	return sqs.NewFromConfig(aws.Config{
+	return aws.Config{
 		Region: e["AWS_REGION"], BaseEndpoint: aws.String(e["AWS_ENDPOINT_URL"]),
 		Credentials: credentials.NewStaticCredentialsProvider(e["AWS_ACCESS_KEY_ID"], e["AWS_SECRET_ACCESS_KEY"], ""),
-	})
+	}
+}
+
+func labQueues(ts *testscript.TestScript, file string) *sqs.Client {
+	return sqs.NewFromConfig(labConfig(ts, file))
 }
 
 // waitUntilDrained waits until a queue has no messages, whether they are visible or not.

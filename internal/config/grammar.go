@@ -63,6 +63,7 @@ var (
 	region      = form("a region, such as eu-west-1", `[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}`)
 	roleName    = form("the name of an IAM role", `[a-zA-Z0-9_+=,.@-]{1,64}`)
 	topic       = form("the ARN of an SNS topic", `arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[a-zA-Z0-9_-]{1,256}(?:\.fifo)?`)
+	snsEndpoint = form("the address of a lab on this machine, such as http://127.0.0.1:4599", `http://(?:127\.0\.0\.1|\[::1\]):`+portForm)
 	queueURL    = form("the URL of an SQS queue", `https?://[a-zA-Z0-9.:-]+/[0-9]{12}/[a-zA-Z0-9_-]{1,80}(?:\.fifo)?`)
 	kmsKey      = limited(form("a KMS key: its id, its ARN, or alias/NAME", `[a-zA-Z0-9:/_-]+`), 2048)
 	bucketURL   = limited(form("s3://BUCKET[/PREFIX], file:///FOLDER, or a folder", bucketForm), 4096)

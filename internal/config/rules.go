@@ -171,6 +171,13 @@ func (c *checker) listenRules(h *HTTPSource, path string) {
 		c.report(Fault{Path: Field(path, "listen"), Err: err, Want: listen.want})
 		return
 	}
+	if h.Listen != "" && h.SNSEndpoint != "" && !loopback(h.Listen) && !c.faulty(Field(path, "sns_endpoint")) {
+		c.report(Fault{
+			Path: Field(path, "listen"), Want: "an address of this machine only, such as 127.0.0.1:8480",
+			Hint: "sns_endpoint takes the messages of a lab: it is for trying things",
+		})
+		return
+	}
 	if h.Listen != "" && h.KeysFile == "" && !loopback(h.Listen) && !c.faulty(Field(path, "keys_file")) {
 		c.report(Fault{
 			Path: Field(path, "listen"), Want: "an address of this machine only, such as 127.0.0.1:8480, or a keys_file",

@@ -96,6 +96,8 @@ type HTTPSource struct {
 	MaxBody    int64  // bytes, before and after decompression
 	Topics     []string
 	RetryAfter time.Duration // what a sender is told under back-pressure
+
+	SNSEndpoint string // of a lab on this machine, whose messages are let in instead of those of AWS; empty: AWS's own
 }
 
 // TLS names the files of a certificate.

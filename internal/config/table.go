@@ -189,6 +189,11 @@ func httpNode(h *HTTPSource) node {
 		{"topics", "SNS topics whose subscription is confirmed and whose messages are taken.", false, func() node {
 			return scalars("a list of ARNs of SNS topics", 1000, topic, &h.Topics)
 		}},
+		{
+			"sns_endpoint", "A lab on this machine, whose SNS messages are let in instead of those of AWS. For trying things; " +
+				"listen has to be on this machine too.", false,
+			func() node { return word(snsEndpoint, &h.SNSEndpoint) },
+		},
 		{"retry_after", "What senders are told to wait while the journal is full.", false, func() node {
 			return span(&h.RetryAfter)
 		}},

@@ -35,6 +35,7 @@ type signers struct {
 	client *http.Client
 	roots  *x509.CertPool
 	maxAge time.Duration
+	lab    bool // SNS.Endpoint is set
 	flight singleflight.Group
 	// What is fetched is named by messages that nothing is known of yet, so few are fetched at once.
 	fetching chan struct{}
@@ -58,7 +59,7 @@ func newSigners(o SNS) *signers {
 	}
 	// A redirect would leave the host that was checked.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &signers{client: &client, roots: o.Roots, maxAge: o.MaxAge, fetching: make(chan struct{}, maxFetches), known: make(map[string]signer)}
+	return &signers{client: &client, roots: o.Roots, maxAge: o.MaxAge, lab: o.Endpoint != "", fetching: make(chan struct{}, maxFetches), known: make(map[string]signer)}
 }
 
 // close ends idle connections.
@@ -182,6 +183,9 @@ func (s *signers) check(ctx context.Context, t topic, leaf *x509.Certificate, mo
 	}
 	if now.Before(leaf.NotBefore) || now.After(leaf.NotAfter) {
 		return badCertificate(errors.New("the certificate is not valid at this time"))
+	}
+	if s.lab { // it vouches for itself, by where it is
+		return nil
 	}
 	last := leaf
 	for i := 0; ; i++ {

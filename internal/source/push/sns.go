@@ -154,8 +154,8 @@ func (t topic) checkSubscribeURL(m *message) error {
 		return errors.New("SubscribeURL has no valid query")
 	}
 	switch {
-	case u.Scheme != "https" || u.Host != t.host || u.User != nil || (u.Path != "" && u.Path != "/") || u.Fragment != "":
-		return fmt.Errorf("SubscribeURL is not at https://%s/", t.host)
+	case u.Scheme+"://"+u.Host != t.origin || u.User != nil || (u.Path != "" && u.Path != "/") || u.Fragment != "":
+		return fmt.Errorf("SubscribeURL is not at %s/", t.origin)
 	case len(q["Action"]) != 1 || q.Get("Action") != "ConfirmSubscription":
 		return errors.New("SubscribeURL is not a ConfirmSubscription")
 	case len(q["TopicArn"]) != 1 || q.Get("TopicArn") != t.arn:

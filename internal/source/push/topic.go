@@ -2,6 +2,8 @@ package push
 
 import (
 	"fmt"
+	"net/netip"
+	"net/url"
 	"regexp"
 	"strings"
 )
@@ -9,7 +11,8 @@ import (
 // A topic is an SNS topic that is let in.
 type topic struct {
 	arn    string
-	host   string   // of SNS in the topic's region; certificates and confirmations come from there alone
+	host   string   // of SNS in the topic's region
+	origin string   // where certificates and confirmations come from, and from nowhere else: https:// and host
 	signer []string // names that SNS's certificate may be issued to there
 }
 
@@ -38,16 +41,36 @@ var (
 	topicForm   = regexp.MustCompile(`^[A-Za-z0-9_-]{1,256}(\.fifo)?$`)
 )
 
-func parseTopics(arns []string) (map[string]topic, error) {
+// parseTopics reads ARNs. Their SNS is at endpoint, where that is not empty.
+func parseTopics(arns []string, endpoint string) (map[string]topic, error) {
+	if endpoint != "" {
+		if err := checkEndpoint(endpoint); err != nil {
+			return nil, err
+		}
+	}
 	topics := make(map[string]topic, len(arns))
 	for _, arn := range arns {
 		t, err := parseTopic(arn)
 		if err != nil {
 			return nil, err
 		}
+		if endpoint != "" {
+			t.origin = endpoint
+		}
 		topics[arn] = t
 	}
 	return topics, nil
+}
+
+// checkEndpoint refuses what is not an address of this machine, written as one: a name could come to mean another.
+func checkEndpoint(endpoint string) error {
+	u, err := url.Parse(endpoint)
+	if err == nil && endpoint == "http://"+u.Host && u.Port() != "" {
+		if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.IsLoopback() && ip.Zone() == "" {
+			return nil
+		}
+	}
+	return fmt.Errorf("SNS endpoint %q: expected a loopback address such as http://127.0.0.1:4599", endpoint)
 }
 
 func parseTopic(arn string) (topic, error) {
@@ -64,7 +87,7 @@ func parseTopic(arn string) (topic, error) {
 			return topic{}, fmt.Errorf("topic %q: partition %s has no region %q", arn, name, region)
 		}
 		host := "sns." + region + "." + p.suffix
-		return topic{arn: arn, host: host, signer: []string{
+		return topic{arn: arn, host: host, origin: "https://" + host, signer: []string{
 			host,
 			"sns." + p.suffix,
 			"sns-signing." + region + "." + p.suffix,
@@ -80,6 +103,6 @@ var certificatePath = regexp.MustCompile(`^/SimpleNotificationService-[0-9A-Za-z
 
 // ownsCertificate tells whether address is that of a signing certificate at this topic's endpoint.
 func (t topic) ownsCertificate(address string) bool {
-	path, ok := strings.CutPrefix(address, "https://"+t.host)
+	path, ok := strings.CutPrefix(address, t.origin)
 	return ok && certificatePath.MatchString(path)
 }
