@@ -89,7 +89,7 @@ type Options struct {
 	Puts  int // at once; 0: 4
 
 	// Stays says that a source.Patient will be run: records that are pending, those of an earlier run included, are tracked
-	// until they are in the bucket. It costs some 150 bytes a pending record.
+	// until they are in the bucket. It costs some 170 bytes a pending record.
 	Stays bool
 
 	// Patience is how long one put may keep others waiting before it goes to the back of the queue; 0: a minute.
