@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -275,7 +276,7 @@ type Event struct {
 	DetailType string
 	Resources  []string
 	Bare       bool // the envelope has no list of resources, not even an empty one, as some of Inspector's
-	Detail     any  // marshals to a JSON object
+	Detail     any  // marshals to a JSON object; a jsontext.Value is one already, without space between its tokens
 }
 
 // An Envelope is an event on a bus. https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
@@ -289,6 +290,18 @@ type Envelope struct {
 	Region     string         `json:"region"`
 	Resources  []string       `json:"resources,omitzero"` // nil: there is no list
 	Detail     jsontext.Value `json:"detail"`
+}
+
+// encode writes an envelope. Its detail, which is most of it, is not read once more.
+func (e Envelope) encode() ([]byte, error) {
+	detail := e.Detail
+	e.Detail = jsontext.Value("0")
+	b, err := json.Marshal(e)
+	if err != nil {
+		return nil, err
+	}
+	b = slices.Grow(b[:len(b)-len(`0}`)], len(detail)+1)
+	return append(append(b, detail...), '}'), nil
 }
 
 // eventTime is the form of an envelope's time: whole seconds.
@@ -315,15 +328,18 @@ const (
 
 // Emit puts an event of a service on the default bus of a place, as a task. It gives the event's id.
 func (c *Cloud) Emit(p Place, e Event) (id string, err error) {
-	detail, err := json.Marshal(e.Detail)
-	if err != nil {
-		return "", fmt.Errorf("event %s: %w", e.DetailType, err)
+	detail, ready := e.Detail.(jsontext.Value)
+	if !ready {
+		var err error
+		if detail, err = json.Marshal(e.Detail); err != nil {
+			return "", fmt.Errorf("event %s: %w", e.DetailType, err)
+		}
 	}
 	envelope := c.Envelop(p, e.Source, e.DetailType, e.Resources, detail)
 	if e.Bare {
 		envelope.Resources = nil
 	}
-	body, err := json.Marshal(envelope)
+	body, err := envelope.encode()
 	if err != nil {
 		return "", fmt.Errorf("event %s: %w", e.DetailType, err)
 	}

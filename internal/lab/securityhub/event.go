@@ -12,8 +12,11 @@ import (
 // source is that of the service's events.
 const source = "aws.securityhub"
 
-type importedDetail struct {
-	Findings []jsontext.Value `json:"findings"`
+// importedDetail is the detail of an event about a finding.
+func importedDetail(finding jsontext.Value) jsontext.Value {
+	const before, after = `{"findings":[`, `]}`
+	out := make(jsontext.Value, 0, len(before)+len(finding)+len(after))
+	return append(append(append(out, before...), finding...), after...)
 }
 
 // announce emits the event of a finding that was created or changed, on each bus that gets it. Requires mu.
@@ -21,7 +24,7 @@ type importedDetail struct {
 func (s *Service) announce(r *record) error {
 	event := cloud.Event{
 		Source: source, DetailType: "Security Hub Findings - Imported", Resources: []string{r.key.product + "/" + r.key.id},
-		Detail: importedDetail{[]jsontext.Value{r.current().raw}},
+		Detail: importedDetail(r.current().raw),
 	}
 	for _, p := range s.buses(r.hub.place) {
 		if _, err := s.cloud.Emit(p, event); err != nil {
