@@ -61,8 +61,8 @@ func candidates(variable, name string) []string {
 		if err != nil || !filepath.IsAbs(path) {
 			continue
 		}
-		if real, err := filepath.EvalSymlinks(folder); err == nil { // /bin is /usr/bin
-			path = filepath.Join(real, name)
+		if resolved, err := filepath.EvalSymlinks(folder); err == nil { // /bin is /usr/bin
+			path = filepath.Join(resolved, name)
 		}
 		if !slices.Contains(out, path) {
 			out = append(out, path)
@@ -135,8 +135,8 @@ func interpreter(ctx context.Context, path string) string {
 	}
 	// pyenv puts a script of the shell before each program.
 	out, err := exec.CommandContext(ctx, "pyenv", "which", filepath.Base(path)).Output()
-	if real := strings.TrimSpace(string(out)); err == nil && real != path && strings.Contains(path, "pyenv") {
-		return interpreter(ctx, real)
+	if itself := strings.TrimSpace(string(out)); err == nil && itself != path && strings.Contains(path, "pyenv") {
+		return interpreter(ctx, itself)
 	}
 	return ""
 }
