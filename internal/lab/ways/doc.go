@@ -15,5 +15,6 @@
 // Each bucket is held against what Security Hub has taken, and against the others: the lines byte by byte, the folders,
 // what is there twice. Faults of the lab are on the way: a way that guarantees a thing has to keep it with them.
 //
-// CATCHMENT_WAYS is how many random organisations are tried (4), CATCHMENT_WAYS_SEED the seed of the first (1).
+// CATCHMENT_WAYS is how many random organisations are tried (4, or 2 with the race detector), CATCHMENT_WAYS_SEED the seed
+// of the first (1).
 package ways

@@ -33,7 +33,7 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 // One organisation after the other, of chance, with chance's faults on the ways: all ways are equal to what Security Hub
 // has taken, and to each other.
 func TestAllWaysAreEqualWhateverHappens(t *testing.T) {
-	first, n := number(t, "CATCHMENT_WAYS_SEED", 1), number(t, "CATCHMENT_WAYS", 4)
+	first, n := number(t, "CATCHMENT_WAYS_SEED", 1), number(t, "CATCHMENT_WAYS", cases)
 	for seed := first; seed < first+n; seed++ {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
