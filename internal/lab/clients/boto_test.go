@@ -41,7 +41,7 @@ func boto(t *testing.T, p *python, l *lab.Lab, modules ...string) verdict {
 		t.Fatal(err)
 	}
 	var end verdict
-	checks := 0
+	checks, ended := 0, false
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -51,7 +51,7 @@ func boto(t *testing.T, p *python, l *lab.Lab, modules ...string) verdict {
 			continue
 		}
 		if v.Name == "" {
-			end = v
+			end, ended = v, true
 			continue
 		}
 		checks++
@@ -67,7 +67,7 @@ func boto(t *testing.T, p *python, l *lab.Lab, modules ...string) verdict {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("%v: %s", err, errOut.String())
 	}
-	if checks == 0 || len(end.Called) == 0 {
+	if checks == 0 || !ended {
 		t.Error("nothing was checked")
 	}
 	return end
@@ -76,8 +76,9 @@ func boto(t *testing.T, p *python, l *lab.Lab, modules ...string) verdict {
 // modules are those of testdata whose checks call every operation.
 var modules = []string{"ground", "messaging", "store", "security"}
 
-// TestBoto3AgreesWithTheLab calls each operation with each boto3 that is here, and holds the answers against its models.
-func TestBoto3AgreesWithTheLab(t *testing.T) {
+// eachBoto does something with each boto3 that is here, two at a time.
+func eachBoto(t *testing.T, do func(t *testing.T, p *python)) {
+	t.Helper()
 	pythons := installed().pythons
 	if len(pythons) == 0 {
 		missing(t, "boto3", "CATCHMENT_BOTO3_PYTHON")
@@ -85,12 +86,29 @@ func TestBoto3AgreesWithTheLab(t *testing.T) {
 	for _, p := range pythons {
 		t.Run("botocore "+p.version, func(t *testing.T) {
 			t.Parallel()
-			end := boto(t, p, serve(t, false), modules...)
-			for _, operation := range operations(t) {
-				if slices.Contains(end.Known, operation) && !slices.Contains(end.Called, operation) {
-					t.Errorf("%s was not called: testdata needs a check of it", operation)
-				}
-			}
+			do(t, p)
 		})
 	}
+}
+
+// TestBoto3AgreesWithTheLab calls each operation with each boto3 that is here, and holds the answers against its models.
+func TestBoto3AgreesWithTheLab(t *testing.T) {
+	eachBoto(t, func(t *testing.T, p *python) {
+		end := boto(t, p, serve(t, false), modules...)
+		for _, operation := range operations(t) {
+			if slices.Contains(end.Known, operation) && !slices.Contains(end.Called, operation) {
+				t.Errorf("%s was not called: testdata needs a check of it", operation)
+			}
+		}
+	})
+}
+
+// TestTheArticleByBoto3 is both ways of the article by boto3.
+func TestTheArticleByBoto3(t *testing.T) {
+	eachBoto(t, func(t *testing.T, p *python) { boto(t, p, serve(t, true), "article") })
+}
+
+// TestTheCheckOfShapesFindsWhatIsWrong gives it answers that botocore's models do not allow.
+func TestTheCheckOfShapesFindsWhatIsWrong(t *testing.T) {
+	eachBoto(t, func(t *testing.T, p *python) { boto(t, p, serve(t, true), "shapes_check") })
 }

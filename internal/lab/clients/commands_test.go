@@ -44,7 +44,7 @@ func scripts(t *testing.T, clis []*cli, folder string, standalone bool) {
 			testscript.Run(t, testscript.Params{
 				Dir: folder, RequireUniqueNames: true, Condition: c.is,
 				Setup: func(e *testscript.Env) error {
-					return setUp(e, &scene{ctx: t.Context(), lab: serve(t, standalone), cli: c, runner: newRunner(t, c)})
+					return setUp(e, &scene{ctx: t.Context(), lab: serve(t, standalone), cli: c, runner: newRunner(t, c, folder)})
 				},
 				Cmds: map[string]func(*testscript.TestScript, bool, []string){
 					"aws": runAWS, "json": expectJSON, "keep": keep, "fails": expectFailure, "as": become, "lab": askLab, "fetch": fetch, "fill": fill,
@@ -56,3 +56,8 @@ func scripts(t *testing.T, clis []*cli, folder string, standalone bool) {
 
 // is answers the conditions [v1] and [v2].
 func (c *cli) is(condition string) (bool, error) { return condition == "v"+strconv.Itoa(c.major), nil }
+
+// TestTheProgramsThemselves runs a few commands as a shell does: the other tests keep the CLI's Python running.
+func TestTheProgramsThemselves(t *testing.T) {
+	scripts(t, installed().clis, "testdata/processes", false)
+}

@@ -2,11 +2,14 @@ package clients
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"os"
 	"slices"
 	"testing"
 	"time"
 
+	"example.org/catchment/internal/function"
 	"example.org/catchment/internal/lab"
 	"example.org/catchment/internal/lab/account"
 	"example.org/catchment/internal/lab/cloud"
@@ -25,6 +28,15 @@ import (
 	"example.org/catchment/internal/lab/sts"
 	"example.org/catchment/internal/lab/wire"
 )
+
+// TestMain lets the lab's function be this very program, as the demo's is catchment itself.
+func TestMain(m *testing.M) {
+	if function.Invoked() {
+		fmt.Fprintln(os.Stderr, function.Start(context.Background()))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
 
 // start is what the lab's clock shows at first. It goes on from there, as that of "catchment lab" does.
 var start = time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)

@@ -89,7 +89,8 @@ var installed = sync.OnceValue(func() (found struct {
 		}
 		major, _ := strconv.Atoi(m[2]) // digits
 		minor, _ := strconv.Atoi(m[3])
-		found.clis = append(found.clis, &cli{path: path, version: m[1], major: major, minor: minor, python: interpreter(ctx, path)})
+		path = behind(ctx, path)
+		found.clis = append(found.clis, &cli{path: path, version: m[1], major: major, minor: minor, python: interpreter(path)})
 	}
 	paths := candidates("CATCHMENT_BOTO3_PYTHON", "python3")
 	if os.Getenv("CATCHMENT_BOTO3_PYTHON") == "" {
@@ -112,8 +113,20 @@ var installed = sync.OnceValue(func() (found struct {
 	return found
 })
 
+// behind finds the program that a script of pyenv starts; another is itself. That script takes longer than the program.
+func behind(ctx context.Context, path string) string {
+	if !strings.Contains(path, "pyenv") {
+		return path
+	}
+	out, err := exec.CommandContext(ctx, "pyenv", "which", filepath.Base(path)).Output()
+	if found := strings.TrimSpace(string(out)); err == nil && found != "" {
+		return found
+	}
+	return path
+}
+
 // interpreter finds the Python that a script names; empty: it is no such script.
-func interpreter(ctx context.Context, path string) string {
+func interpreter(path string) string {
 	f, err := os.Open(path)
 	if err != nil {
 		return ""
@@ -132,11 +145,6 @@ func interpreter(ctx context.Context, path string) string {
 			return ""
 		}
 		return found
-	}
-	// pyenv puts a script of the shell before each program.
-	out, err := exec.CommandContext(ctx, "pyenv", "which", filepath.Base(path)).Output()
-	if itself := strings.TrimSpace(string(out)); err == nil && itself != path && strings.Contains(path, "pyenv") {
-		return interpreter(ctx, itself)
 	}
 	return ""
 }

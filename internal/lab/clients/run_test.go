@@ -73,10 +73,10 @@ func (f *resident) run(_ context.Context, c command) (outcome, error) {
 	return out, nil
 }
 
-// newRunner gives a runner of a CLI for one script, which runs one command at a time.
-func newRunner(t *testing.T, c *cli) runner {
+// newRunner gives a runner of a CLI for one script of a folder, which runs one command at a time.
+func newRunner(t *testing.T, c *cli, folder string) runner {
 	t.Helper()
-	if c.python == "" || os.Getenv("CATCHMENT_CLIENTS") == "processes" {
+	if c.python == "" || os.Getenv("CATCHMENT_CLIENTS") == "processes" || filepath.Base(folder) == "processes" {
 		return processes{c}
 	}
 	cmd := exec.CommandContext(t.Context(), c.python, filepath.Join("testdata", "cli.py"))

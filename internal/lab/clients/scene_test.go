@@ -55,10 +55,19 @@ func setUp(e *testscript.Env, s *scene) error {
 	if err != nil {
 		return err
 	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	catchment, err := zipped("bootstrap", "#!/bin/sh\nexec '"+self+"'\n")
+	if err != nil {
+		return err
+	}
 	// v2 takes blobs as they are, as v1 does, and v1 does not read what is at a parameter that is a URL, as v2 does not.
 	settings := "[default]\ncli_binary_format = raw-in-base64-out\ncli_follow_urlparam = false\n"
 	for name, content := range map[string][]byte{
-		"echo.zip": echo, "large.bin": bytes.Repeat([]byte("0123456789abcdef"), 20<<16), ".aws/config": []byte(settings),
+		"echo.zip": echo, "catchment.zip": catchment, "large.bin": bytes.Repeat([]byte("0123456789abcdef"), 20<<16),
+		".aws/config": []byte(settings),
 	} {
 		path := filepath.Join(e.WorkDir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

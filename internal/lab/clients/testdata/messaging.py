@@ -314,12 +314,19 @@ def check_lambda():
         functions.invoke(FunctionName="echo")
 
 
-# A function that gives back what it is given. https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
-ECHO = f"""#!{sys.executable}
-import os, urllib.request
+# A function's program, in Python. https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
+BOOTSTRAP = f"""#!{sys.executable}
+import json, os, traceback, urllib.request
 api = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation"
-while True:
-    with urllib.request.urlopen(api + "/next") as event:
-        name, body = event.headers["Lambda-Runtime-Aws-Request-Id"], event.read()
-    urllib.request.urlopen(api + "/" + name + "/response", data=body).close()
+
+def serve(handle):
+    while True:
+        with urllib.request.urlopen(api + "/next") as event:
+            name, body = event.headers["Lambda-Runtime-Aws-Request-Id"], event.read()
+        try:
+            answer, path = handle(json.loads(body)), "/response"
+        except Exception as e:
+            answer, path = {{"errorType": type(e).__name__, "errorMessage": traceback.format_exc()}}, "/error"
+        urllib.request.urlopen(api + "/" + name + path, data=json.dumps(answer).encode()).close()
 """
+ECHO = BOOTSTRAP + "serve(lambda event: event)\n"
