@@ -52,7 +52,7 @@ Exit status: 0 ended by a signal; 1 it could not go on; 2 a wrong flag.`,
 		Example: `  catchment lab
   catchment lab --accounts 20 --regions us-east-1,eu-west-1 --listen 127.0.0.1:4599
   eval "$(curl -s 'http://127.0.0.1:4599/_lab/environment?format=shell')"
-  aws securityhub get-findings
+  aws securityhub enable-security-hub
   curl -s -H 'Content-Type: application/json' -d '{"advance":"5m"}' http://127.0.0.1:4599/_lab/clock`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -173,11 +173,11 @@ func (o *labOptions) tell(l *lab.Lab, out io.Writer) error {
 	for _, name := range sortedKeys(environment) {
 		fmt.Fprintf(out, "export %s=%s\n", name, environment[name])
 	}
-	fmt.Fprintln(out, "\n# What to try (AWS CLI v2 before 2.13 and v1 before 1.29 want --endpoint-url $AWS_ENDPOINT_URL besides):")
-	for _, line := range []string{"aws sts get-caller-identity", "aws organizations list-accounts", "aws s3 mb s3://findings", "curl -s " + l.Cloud.URL() + "/_lab/"} {
-		if !o.standalone || !strings.Contains(line, "organizations") {
-			fmt.Fprintln(out, "#   "+line)
-		}
+	fmt.Fprintln(out, "\n# AWS CLI v2 before 2.13, v1 before 1.29, and \"aws sqs\" of every v1, pass AWS_ENDPOINT_URL over. They need besides:")
+	fmt.Fprintln(out, "#   alias aws='aws --endpoint-url \"$AWS_ENDPOINT_URL\"'")
+	fmt.Fprintln(out, "#\n# What to try:")
+	for _, line := range []string{"aws sts get-caller-identity", "aws securityhub enable-security-hub", "aws s3 mb s3://findings", "curl -s " + l.Cloud.URL() + "/_lab/"} {
+		fmt.Fprintln(out, "#   "+line)
 	}
 	fmt.Fprintln(out, "#")
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

@@ -73,42 +73,31 @@ func boto(t *testing.T, p *python, l *lab.Lab, modules ...string) verdict {
 	return end
 }
 
-// modules are those of testdata whose checks call every operation.
-var modules = []string{"ground", "messaging", "store", "security"}
-
-// eachBoto does something with each boto3 that is here, two at a time.
-func eachBoto(t *testing.T, do func(t *testing.T, p *python)) {
-	t.Helper()
+// TestBoto3AgreesWithTheLab runs the checks of testdata with each boto3 that is here. Its models decide of the shapes of
+// answers.
+func TestBoto3AgreesWithTheLab(t *testing.T) {
 	pythons := installed().pythons
 	if len(pythons) == 0 {
 		missing(t, "boto3", "CATCHMENT_BOTO3_PYTHON")
 	}
-	for _, p := range pythons {
-		t.Run("botocore "+p.version, func(t *testing.T) {
-			t.Parallel()
-			do(t, p)
-		})
-	}
-}
-
-// TestBoto3AgreesWithTheLab calls each operation with each boto3 that is here, and holds the answers against its models.
-func TestBoto3AgreesWithTheLab(t *testing.T) {
-	eachBoto(t, func(t *testing.T, p *python) {
-		end := boto(t, p, serve(t, false), modules...)
-		for _, operation := range operations(t) {
-			if slices.Contains(end.Known, operation) && !slices.Contains(end.Called, operation) {
-				t.Errorf("%s was not called: testdata needs a check of it", operation)
-			}
+	for name, test := range map[string]struct {
+		standalone, everything bool
+		modules                []string
+	}{
+		"each operation":                          {everything: true, modules: []string{"ground", "messaging", "store", "security"}},
+		"both ways of the article":                {standalone: true, modules: []string{"article"}},
+		"the check of shapes finds what is wrong": {modules: []string{"shapes_check"}},
+	} {
+		for _, p := range pythons {
+			t.Run(name+", botocore "+p.version, func(t *testing.T) {
+				t.Parallel()
+				end := boto(t, p, serve(t, test.standalone), test.modules...)
+				for _, operation := range operations(t) {
+					if test.everything && slices.Contains(end.Known, operation) && !slices.Contains(end.Called, operation) {
+						t.Errorf("%s was not called: testdata needs a check of it", operation)
+					}
+				}
+			})
 		}
-	})
-}
-
-// TestTheArticleByBoto3 is both ways of the article by boto3.
-func TestTheArticleByBoto3(t *testing.T) {
-	eachBoto(t, func(t *testing.T, p *python) { boto(t, p, serve(t, true), "article") })
-}
-
-// TestTheCheckOfShapesFindsWhatIsWrong gives it answers that botocore's models do not allow.
-func TestTheCheckOfShapesFindsWhatIsWrong(t *testing.T) {
-	eachBoto(t, func(t *testing.T, p *python) { boto(t, p, serve(t, true), "shapes_check") })
+	}
 }
