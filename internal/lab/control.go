@@ -34,6 +34,7 @@ const controlText = `The lab's own questions, beside those of AWS:
   GET    /_lab/calls?errors=1           the newest requests, each with who asked for what
   GET    /_lab/state[/SERVICE]          what the services hold
   GET    /_lab/accounts                 the accounts with their access keys
+  GET    /_lab/operations               what each service answers
   GET    /_lab/environment?account=…    what to export; &format=shell for eval
   POST   /_lab/flush                    delivers what Firehose buffers
   POST   /_lab/findings {"account":…,"region":…,"count":5}   opens findings of Inspector there
@@ -80,6 +81,7 @@ func (l *Lab) control() http.Handler {
 		}
 		return inspect(), nil
 	})
+	handle("GET /_lab/operations", func(*http.Request) (any, error) { return l.Operations(), nil })
 	handle("GET /_lab/accounts", func(*http.Request) (any, error) { return l.Accounts(), nil })
 	mux.HandleFunc("GET /_lab/environment", l.serveEnvironment)
 	handle("POST /_lab/flush", func(r *http.Request) (any, error) {

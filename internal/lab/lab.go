@@ -15,8 +15,10 @@ package lab
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -73,6 +75,7 @@ type Lab struct {
 	org        population.Org
 	server     *wire.Server
 	inspectors map[string]func() any
+	operations map[string][]string
 }
 
 // A service is what all of the lab's services are.
@@ -83,7 +86,7 @@ type service interface {
 
 // New makes a lab with its accounts. Its clock stands still until Serve.
 func New(o Options) (*Lab, error) {
-	l := &Lab{options: o, Cloud: cloud.New(o.Options), inspectors: make(map[string]func() any)}
+	l := &Lab{options: o, Cloud: cloud.New(o.Options), inspectors: make(map[string]func() any), operations: make(map[string][]string)}
 	c := l.Cloud
 	l.S3, l.SecurityHub, l.Inspector, l.Inspector2 = s3.New(c), securityhub.New(c), inspector.New(c), inspector2.New(c)
 	l.Events, l.Firehose, l.Lambda, l.SQS, l.SNS, l.IAM = events.New(c), firehose.New(c), lambda.New(c), sqs.New(c), sns.New(c), iam.New(c)
@@ -102,6 +105,7 @@ func New(o Options) (*Lab, error) {
 		w := s.Wire()
 		on = append(on, w)
 		l.inspectors[w.Name] = s.Inspect
+		l.operations[w.Name] = slices.Sorted(slices.Values(slices.AppendSeq(slices.Clone(w.Names), maps.Keys(w.Operations))))
 	}
 	l.server = wire.NewServer(c, on...)
 	if err := l.populate(orgs); err != nil {
@@ -214,6 +218,9 @@ func (l *Lab) Flush(ctx context.Context) error {
 	}
 	return l.Cloud.Clock.Settle(ctx)
 }
+
+// Operations are those that each service answers, by its signing name.
+func (l *Lab) Operations() map[string][]string { return l.operations }
 
 // An AccountState is an account with its own access key.
 type AccountState struct {

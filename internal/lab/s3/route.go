@@ -92,6 +92,15 @@ var rules = []rule{
 	{ofObject, "DELETE", "", "", operation{"DeleteObject", (*Service).deleteObject}},
 }
 
+// names are those of all operations.
+func names() []string {
+	var out []string
+	for _, r := range rules {
+		out = append(out, r.name)
+	}
+	return out
+}
+
 // missing are the names in a query that ask for something that the lab does not have. They must not fall through to the
 // operations without a name: GET /bucket?cors is no listing.
 var missing = []string{

@@ -60,6 +60,7 @@ func (s *Service) Wire() *wire.Service {
 	return &wire.Service{
 		Name: "s3", Protocols: []wire.Protocol{wire.Own}, Own: s.serve,
 		Pick:      func(r *http.Request) string { return pick(r).name },
+		Names:     names(),
 		Rate:      wire.Rate{PerSecond: 3500, Burst: 3500},
 		Throttled: wire.StatusErrorf(http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate."),
 	}

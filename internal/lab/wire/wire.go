@@ -143,8 +143,10 @@ type Service struct {
 
 	// Own answers requests in the Own protocol, after the signature was checked. Faults, permissions and rates are its own.
 	Own func(ctx context.Context, c *Call, w http.ResponseWriter)
-	// Pick gives the operation's name of a request in the Own protocol, for faults and the log.
-	Pick func(r *http.Request) string
+	// Pick gives the operation's name of a request in the Own protocol, for faults and the log. Names are all that there
+	// are, for lists.
+	Pick  func(r *http.Request) string
+	Names []string
 }
 
 // An Error is an answer that is an error of the service.
