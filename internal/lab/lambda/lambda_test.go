@@ -171,15 +171,16 @@ func TestARealBinaryIsInvoked(t *testing.T) {
 
 func TestWhatAFunctionDoesWrongIsToldToWhoAsked(t *testing.T) {
 	f := serve(t)
-	f.create(t, "wrong", func(in *lambda.CreateFunctionInput) { in.Timeout = aws.Int32(1) })
-	for name, tt := range map[string]struct{ payload, want string }{
-		"an error of the function":   {`{"Do":"fail"}`, "the function does not like this"},
-		"a process that exits":       {`{"Do":"exit"}`, "Runtime.ExitError"},
-		"a process that takes long":  {`{"Do":"sleep"}`, "timed out after 1.00 seconds"},
-		"an answer that is too long": {`{"Do":"large","Size":6291457}`, "Function.ResponseSizeTooLarge"},
+	f.create(t, "wrong")
+	f.create(t, "short", func(in *lambda.CreateFunctionInput) { in.Timeout = aws.Int32(1) })
+	for name, tt := range map[string]struct{ function, payload, want string }{
+		"an error of the function":   {"wrong", `{"Do":"fail"}`, "the function does not like this"},
+		"a process that exits":       {"wrong", `{"Do":"exit"}`, "Runtime.ExitError"},
+		"a process that takes long":  {"short", `{"Do":"sleep"}`, "timed out after 1.00 seconds"},
+		"an answer that is too long": {"wrong", `{"Do":"large","Size":6291457}`, "Function.ResponseSizeTooLarge"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			answer, failure := f.call(t, "wrong", tt.payload)
+			answer, failure := f.call(t, tt.function, tt.payload)
 			if failure != "Unhandled" || !strings.Contains(answer, tt.want) {
 				t.Errorf("got %q, %.200s; want Unhandled with %s", failure, answer, tt.want)
 			}
