@@ -40,6 +40,18 @@ type python struct {
 	version string // of botocore
 }
 
+func (p *python) compare(with *python) int { return slices.Compare(numbers(p.version), numbers(with.version)) }
+
+// numbers are those of a version; what is no number is 0.
+func numbers(version string) []int {
+	var out []int
+	for part := range strings.SplitSeq(version, ".") {
+		n, _ := strconv.Atoi(part)
+		out = append(out, n)
+	}
+	return out
+}
+
 // missing skips a test, or fails it where the programs have to be there.
 func missing(t *testing.T, what, variable string) {
 	t.Helper()

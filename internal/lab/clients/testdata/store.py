@@ -3,9 +3,11 @@
 import base64
 import datetime
 import hashlib
+import http.client
 import io
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from boto3.s3.transfer import TransferConfig
@@ -256,9 +258,13 @@ def check_presigned():
 
 def links(s3, b):
     url = s3.generate_presigned_url("put_object", Params={"Bucket": b, "Key": "a b"}, ExpiresIn=600)
-    urllib.request.urlopen(urllib.request.Request(url, data=b"by link", method="PUT")).close()
+    at = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(at.netloc)  # urllib.request says a content type, which is signed in old links
+    connection.request("PUT", at.path + "?" + at.query, b"by link")
+    equal(connection.getresponse().status, 200)
+    connection.close()
     url = s3.generate_presigned_url("get_object", Params={"Bucket": b, "Key": "a b", "ResponseContentType": "text/x-lab"}, ExpiresIn=600)
-    assert ("X-Amz-Signature" in url) == (s3.meta.config.signature_version == "s3v4" and "old" not in b), url
+    assert ("X-Amz-Signature" in url) == ("old" not in b), url
     with urllib.request.urlopen(url) as answer:
         equal((answer.read(), answer.headers["Content-Type"]), (b"by link", "text/x-lab"))
     for wrong in url + "0", url.replace("a%20b", "other"):
