@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/securityhub"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"example.org/catchment/internal/lab"
 	"example.org/catchment/internal/lab/cloud"
 )
 
@@ -251,5 +252,35 @@ func TestLinksOfSNSNeedNoSignature(t *testing.T) {
 	status, body := w.send(r)
 	if code, _ := errorOf(t, body); status != http.StatusNotFound || code != "NotFound" {
 		t.Errorf("answered %d %s", status, body)
+	}
+}
+
+// TestNamesOfStrangersFillNoMemory sends operations, services and keys that are as long as requests may be.
+func TestNamesOfStrangersFillNoMemory(t *testing.T) {
+	w := newWorld(t, func(o *lab.Options) { o.Quotas = true })
+	long := strings.Repeat("x", 500_000)
+	for name, c := range map[string]call{
+		"an action in a form":   {service: "iam", path: "/", body: "Action=" + long + "&Version=2010-05-08", header: form()},
+		"an action of no rate":  {service: "sqs", path: "/", body: "Action=" + long, header: form()},
+		"a target":              {service: "firehose", path: "/", body: "{}", header: target("Firehose_20150804." + long)},
+		"a service":             {service: long, path: "/", body: "{}"},
+		"a path":                {service: "securityhub", path: "/" + long, body: "{}"},
+		"an object":             {service: "s3", method: "GET", path: "/bucket/" + long},
+		"a method":              {service: "s3", method: strings.ToUpper(long[:1000]), path: "/bucket"},
+		"a key that is none":    {service: "firehose", path: "/", body: "{}", header: target("Firehose_20150804.List"), with: func(c *aws.Credentials) { c.AccessKeyID = long }},
+		"a session's token":     {service: "firehose", path: "/", body: "{}", header: target("Firehose_20150804.List"), with: func(c *aws.Credentials) { c.SessionToken = long }},
+		"the name of a stream":  {service: "firehose", path: "/", body: `{"DeliveryStreamName":"` + long + `"}`, header: target("Firehose_20150804.DescribeDeliveryStream")},
+		"a message to nowhere":  {service: "sqs", path: "/", body: `{"QueueUrl":"` + long + `","MessageBody":"x"}`, header: target("AmazonSQS.SendMessage")},
+		"a role that is nobody": {service: "sts", path: "/", body: "Action=AssumeRole&RoleSessionName=test&RoleArn=" + long, header: form()},
+	} {
+		status, _, body := w.signed(w.admin, region, c)
+		if status < 400 || len(body) > 5_000 && c.service != "s3" { // which tells for what the error is
+			t.Errorf("%s: answered %d with %d bytes", name, status, len(body))
+		}
+	}
+	for _, c := range w.logged("") {
+		if n := len(c.Account + c.Region + c.Service + c.Operation + c.Who + c.Error + c.Message); n > 6*256+1024 {
+			t.Errorf("%d bytes are kept of a call", n)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -33,8 +34,18 @@ type Calls struct {
 	Log func(CallRecord)
 }
 
+// Bounds of what is remembered of a call, bytes: its texts may be a stranger's.
+const (
+	maxCallName    = 256
+	maxCallMessage = 1024
+)
+
 // Add remembers a call.
 func (c *Calls) Add(r CallRecord) {
+	for _, name := range []*string{&r.Account, &r.Region, &r.Service, &r.Operation, &r.Who, &r.Error} {
+		*name = strings.Clone((*name)[:min(len(*name), maxCallName)]) // not the request that it was a part of
+	}
+	r.Message = strings.Clone(r.Message[:min(len(r.Message), maxCallMessage)])
 	c.mu.Lock()
 	c.total++
 	if len(c.calls) < maxCalls {

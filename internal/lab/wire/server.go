@@ -16,6 +16,9 @@ import (
 // maxBody is how much of a request is read: S3's largest single put is more, but a laptop's memory is less.
 const maxBody = 256 << 20
 
+// maxName is how much is kept of the name of an operation: none is as long.
+const maxName = 128
+
 // A Server answers for all services at one address.
 type Server struct {
 	cloud    *cloud.Cloud
@@ -104,6 +107,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	op, known := s.choose(service, c)
+	c.Operation = c.Operation[:min(len(c.Operation), maxName)] // it may come from the body
 	if fault := s.admit(service, c, op, sign, signed); fault != nil {
 		s.fail(w, c, service, fault)
 		return
@@ -222,7 +226,11 @@ func (s *Server) permit(service *Service, c *Call, op Operation) *Error {
 	if rate.PerSecond == 0 {
 		rate = service.Rate
 	}
-	if s.cloud.Quotas && !s.rates.take(bucketKey{c.Place, service.Name, c.Operation}, rate, s.cloud.Clock.Now()) {
+	name := c.Operation
+	if op.Do == nil {
+		name = "" // of no known operation: strangers' names must not fill the memory
+	}
+	if s.cloud.Quotas && !s.rates.take(bucketKey{c.Place, service.Name, name}, rate, s.cloud.Clock.Now()) {
 		return throttled(service, c)
 	}
 	if op.Do == nil || op.Self {
@@ -313,7 +321,7 @@ func throttled(service *Service, c *Call) *Error {
 func unknownOperation(service *Service, c *Call) *Error {
 	switch c.Protocol {
 	case RESTJSON:
-		return StatusErrorf(http.StatusForbidden, "MissingAuthenticationToken", "the lab's %s has no operation at %s %s", service.Name, c.HTTP.Method, c.HTTP.URL.Path)
+		return StatusErrorf(http.StatusForbidden, "MissingAuthenticationToken", "the lab's %s has no operation at %.20s %.200s", service.Name, c.HTTP.Method, c.HTTP.URL.Path)
 	case Query:
 		return Errorf("InvalidAction", "The action %s is not valid for this endpoint.", c.Operation)
 	case JSON10, JSON11, Own:
@@ -329,7 +337,7 @@ func (s *Server) unknownService(w http.ResponseWriter, c *Call, signed bool) {
 		s.fail(w, c, nil, StatusErrorf(http.StatusForbidden, "MissingAuthenticationToken", "Missing Authentication Token"))
 		return
 	}
-	s.fail(w, c, nil, Errorf("UnknownOperationException", "the lab has no service %q", c.Service))
+	s.fail(w, c, nil, Errorf("UnknownOperationException", "the lab has no service %.100q", c.Service))
 }
 
 // asError turns what an operation returned into an answer.
