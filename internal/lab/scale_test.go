@@ -33,6 +33,34 @@ func regionsOf(n int) []string {
 // A scale is how large an organisation is.
 type scale struct{ accounts, regions int }
 
+func TestALabOfAThousandAccountsAndTwentyRegionsStartsSmall(t *testing.T) {
+	empty := memory()
+	w := newWorld(t, func(o *lab.Options) {
+		o.Life = true
+		o.Population = population.Options{Accounts: 1000, Regions: regionsOf(20)}
+	})
+	if used := memory() - empty; used > 100 {
+		t.Errorf("it takes %.0f MB before anything is in it", used)
+	}
+	var accounts []lab.AccountState
+	w.ask(http.MethodGet, "accounts", "", http.StatusOK, &accounts)
+	places := 0
+	for _, a := range accounts {
+		places += len(a.Regions)
+	}
+	if len(accounts) != 1000 || places < 18_000 {
+		t.Errorf("%d accounts in %d places", len(accounts), places)
+	}
+	var state map[string]any
+	w.ask(http.MethodGet, "state", "", http.StatusOK, &state)
+	last := accounts[len(accounts)-1]
+	w.enable(last.ID, last.Regions[0])
+	w.open(last.ID, last.Regions[0], 2)
+	if got := len(w.findings(last.ID, last.Regions[0])); got != 2 {
+		t.Errorf("the last account sees %d findings, want 2", got)
+	}
+}
+
 // BenchmarkADayOfAnOrganisation starts a lab, builds way A in all regions by the SDK and lets a day pass. It is to be run
 // with -benchtime=1x. doc/lab.md has the figures.
 func BenchmarkADayOfAnOrganisation(b *testing.B) {

@@ -366,6 +366,9 @@ func (s *Service) executor(set *stackSet, account string) (cloud.Identity, error
 
 // joined makes stacks for an account that joins the organisation, where a StackSet is deployed automatically.
 func (s *Service) joined(account string) {
+	if !s.deploysByItself() {
+		return
+	}
 	ctx := context.Background()
 	all, err := s.askOrganization(ctx, "ListAccounts", "Accounts", map[string]any{})
 	if err != nil {
@@ -401,6 +404,20 @@ func (s *Service) joined(account string) {
 			}
 		}
 	}
+}
+
+// deploysByItself tells whether there is a StackSet that may be deployed automatically.
+func (s *Service) deploysByItself() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.cells {
+		for _, set := range c.sets {
+			if set.model == serviceManaged && set.auto.Enabled {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (set *stackSet) regions() []string {

@@ -35,6 +35,7 @@ type organization struct {
 	root                     *unit
 	units                    map[string]*unit   // by id, with the root
 	members                  map[string]*member // by account, with the management account
+	order                    []*member          // the same, in the order in which they joined
 	requests                 map[string]*request
 	services                 map[string]wire.Epoch            // that have access, by principal
 	delegated                map[string]map[string]wire.Epoch // by account, then principal
@@ -172,6 +173,7 @@ func (s *Service) join(account, method string, parent *unit) *member {
 		id: account, method: method, state: stateActive, parent: parent, at: s.now(), n: s.org.joined, tags: make(map[string]string),
 	}
 	s.org.members[account] = m
+	s.org.order = append(s.org.order, m)
 	s.cloud.Accounts.Joined(account)
 	return m
 }

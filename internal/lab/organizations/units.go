@@ -52,13 +52,15 @@ func (o *organization) below(parent *unit) []*unit {
 
 // list are the accounts of a unit, or all with nil, in the order in which they joined.
 func (o *organization) list(parent *unit) []*member {
+	if parent == nil {
+		return o.order
+	}
 	var out []*member
-	for _, m := range o.members {
-		if parent == nil || m.parent == parent {
+	for _, m := range o.order {
+		if m.parent == parent {
 			out = append(out, m)
 		}
 	}
-	slices.SortFunc(out, func(a, b *member) int { return cmp.Compare(a.n, b.n) })
 	return out
 }
 
