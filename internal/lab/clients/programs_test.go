@@ -40,7 +40,9 @@ type python struct {
 	version string // of botocore
 }
 
-func (p *python) compare(with *python) int { return slices.Compare(numbers(p.version), numbers(with.version)) }
+func (p *python) compare(with *python) int {
+	return slices.Compare(numbers(p.version), numbers(with.version))
+}
 
 // numbers are those of a version; what is no number is 0.
 func numbers(version string) []int {
