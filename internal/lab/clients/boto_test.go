@@ -73,8 +73,8 @@ func boto(t *testing.T, p *python, l *lab.Lab, modules ...string) verdict {
 	return end
 }
 
-// TestBoto3AgreesWithTheLab runs the checks of testdata with the boto3 that is here: the newest does all, and the
-// others the article, but for CATCHMENT_CLIENTS. Its models decide of the shapes of answers.
+// TestBoto3AgreesWithTheLab runs the checks of testdata with each boto3 that is here. Its models decide of the shapes of
+// answers.
 func TestBoto3AgreesWithTheLab(t *testing.T) {
 	pythons := installed().pythons
 	if len(pythons) == 0 {
@@ -90,9 +90,6 @@ func TestBoto3AgreesWithTheLab(t *testing.T) {
 		"the check of shapes finds what is wrong": {modules: []string{"shapes_check"}},
 	} {
 		for _, p := range pythons {
-			if !test.standalone && p != slices.MaxFunc(pythons, (*python).compare) && os.Getenv("CATCHMENT_CLIENTS") == "" {
-				continue
-			}
 			t.Run(name+", botocore "+p.version, func(t *testing.T) {
 				t.Parallel()
 				end := boto(t, p, serve(t, test.standalone), test.modules...)

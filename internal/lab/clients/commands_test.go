@@ -1,8 +1,6 @@
 package clients
 
 import (
-	"os"
-	"slices"
 	"strconv"
 	"testing"
 
@@ -20,21 +18,14 @@ import (
 //	lab METHOD PATH …     asks the lab itself
 //	fetch URL             follows a link, as curl does
 //	fill FILE…            puts variables into files, in place of ${NAME}
-//
-// All commands are run by the newest CLI, and with CATCHMENT_CLIENTS=all by each.
-func TestTheAWSCLIAgreesWithTheLab(t *testing.T) {
-	clis := installed().clis
-	if len(clis) > 1 && os.Getenv("CATCHMENT_CLIENTS") == "" {
-		clis = []*cli{slices.MaxFunc(clis, (*cli).compare)}
-	}
-	scripts(t, clis, "testdata/cli", false)
-}
+func TestTheAWSCLIAgreesWithTheLab(t *testing.T) { scripts(t, "testdata/cli", false) }
 
 // TestTheArticleByTheAWSCLI is both ways of the article by commands of the AWS CLI and nothing else.
-func TestTheArticleByTheAWSCLI(t *testing.T) { scripts(t, installed().clis, "testdata/article", true) }
+func TestTheArticleByTheAWSCLI(t *testing.T) { scripts(t, "testdata/article", true) }
 
-func scripts(t *testing.T, clis []*cli, folder string, standalone bool) {
+func scripts(t *testing.T, folder string, standalone bool) {
 	t.Helper()
+	clis := installed().clis
 	if len(clis) == 0 {
 		missing(t, "the AWS CLI", "CATCHMENT_AWS_CLI")
 	}
@@ -59,5 +50,5 @@ func (c *cli) is(condition string) (bool, error) { return condition == "v"+strco
 
 // TestTheProgramsThemselves runs a few commands as a shell does: the other tests keep the CLI's Python running.
 func TestTheProgramsThemselves(t *testing.T) {
-	scripts(t, installed().clis, "testdata/processes", false)
+	scripts(t, "testdata/processes", false)
 }

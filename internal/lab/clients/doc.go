@@ -5,9 +5,8 @@
 // what else the lab has; what they make of the answers is compared, and held against botocore's models of the services.
 //
 // The programs are found in PATH, or named by CATCHMENT_AWS_CLI and CATCHMENT_BOTO3_PYTHON (several, separated as in
-// PATH). Without them the tests are skipped, or fail where CATCHMENT_REQUIRE_AWS_CLI is 1. Where there are several CLIs,
-// the newest runs all scripts, and CATCHMENT_CLIENTS=all lets each do so. Starting a CLI takes a second: one that is a
-// script of Python is kept running, but for a few commands. CATCHMENT_CLIENTS=processes starts it for each.
+// PATH). Without them the tests are skipped, or fail where CATCHMENT_REQUIRE_AWS_CLI is 1. Starting a CLI takes a second:
+// one that is a script of Python is kept running, but for a few commands. With CATCHMENT_CLIENTS=processes it is not.
 //
 // https://docs.aws.amazon.com/cli/latest/reference/, https://boto3.amazonaws.com/v1/documentation/api/latest/
 package clients

@@ -2,7 +2,6 @@ package clients
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"os"
 	"os/exec"
@@ -26,8 +25,6 @@ type cli struct {
 
 func (c *cli) String() string { return "AWS CLI " + c.version }
 
-func (c *cli) compare(with *cli) int { return cmp.Or(c.major-with.major, c.minor-with.minor) }
-
 // deaf tells whether the CLI does not read AWS_ENDPOINT_URL for a service, so that --endpoint-url has to be said. CLI v1
 // sets an endpoint of its own for SQS, whatever the environment says.
 func (c *cli) deaf(service string) bool {
@@ -38,20 +35,6 @@ func (c *cli) deaf(service string) bool {
 type python struct {
 	path    string
 	version string // of botocore
-}
-
-func (p *python) compare(with *python) int {
-	return slices.Compare(numbers(p.version), numbers(with.version))
-}
-
-// numbers are those of a version; what is no number is 0.
-func numbers(version string) []int {
-	var out []int
-	for part := range strings.SplitSeq(version, ".") {
-		n, _ := strconv.Atoi(part)
-		out = append(out, n)
-	}
-	return out
 }
 
 // missing skips a test, or fails it where the programs have to be there.

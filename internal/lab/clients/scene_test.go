@@ -51,23 +51,18 @@ func setUp(e *testscript.Env, s *scene) error {
 	if err := s.become(e.Setenv, s.lab.Administrator(), "ap-northeast-1"); err != nil {
 		return err
 	}
-	echo, err := zipped("bootstrap", echo)
-	if err != nil {
-		return err
-	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	catchment, err := zipped("bootstrap", "#!/bin/sh\nexec '"+self+"'\n")
+	code, err := zipped("bootstrap", "#!/bin/sh\nexec '"+self+"'\n") // see TestMain
 	if err != nil {
 		return err
 	}
 	// v2 takes blobs as they are, as v1 does, and v1 does not read what is at a parameter that is a URL, as v2 does not.
 	settings := "[default]\ncli_binary_format = raw-in-base64-out\ncli_follow_urlparam = false\n"
 	for name, content := range map[string][]byte{
-		"echo.zip": echo, "catchment.zip": catchment, "large.bin": bytes.Repeat([]byte("0123456789abcdef"), 20<<16),
-		".aws/config": []byte(settings),
+		"function.zip": code, "large.bin": bytes.Repeat([]byte("0123456789abcdef"), 20<<16), ".aws/config": []byte(settings),
 	} {
 		path := filepath.Join(e.WorkDir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -83,16 +78,6 @@ func setUp(e *testscript.Env, s *scene) error {
 		return errors.Join(err, os.Chtimes(path, start, start))
 	})
 }
-
-// echo is a function that answers what it is asked, in the shell.
-const echo = `#!/bin/sh
-api=http://$AWS_LAMBDA_RUNTIME_API/2018-06-01/runtime/invocation
-while :; do
-  curl -sS -D head -o event "$api/next" || exit 1
-  id=$(tr -d '\r' < head | sed -n 's/^[Ll]ambda-[Rr]untime-[Aa]ws-[Rr]equest-[Ii]d: //p')
-  curl -sS -X POST --data-binary @event "$api/$id/response"
-done
-`
 
 func zipped(name, text string) ([]byte, error) {
 	var b bytes.Buffer

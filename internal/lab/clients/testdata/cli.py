@@ -15,13 +15,18 @@ import traceback
 
 import awscli.clidriver
 
-try:
-    import awscli.botocore.loaders as loaders  # v2 has its own
-except ImportError:
-    import botocore.loaders as loaders
+sessions = sys.modules.get("awscli.botocore.session") or sys.modules["botocore.session"]  # v2 has its own
+create, shared = sessions.create_loader, {}
 
-create, shared = loaders.create_loader, {}
-loaders.create_loader = lambda path=None: shared.setdefault(path, create(path))
+
+def loader(path=None):
+    """One loader for all commands: it remembers the models that it has read."""
+    if path not in shared:
+        shared[path] = create(path)
+    return shared[path]
+
+
+sessions.create_loader = loader
 
 OWN = {"AWS_DATA_PATH": os.environ["AWS_DATA_PATH"]}  # set by awscli when it is read
 
