@@ -85,7 +85,7 @@ func TestBoto3AgreesWithTheLab(t *testing.T) {
 		everything bool
 		modules    []string
 	}{
-		"each operation":                          {everything: true, modules: []string{"ground", "messaging", "store", "security"}},
+		"each operation":                          {everything: true, modules: []string{"ground", "messaging", "store", "security", "stacks"}},
 		"both ways of the article":                {standalone: true, modules: []string{"article"}},
 		"the check of shapes finds what is wrong": {modules: []string{"shapes_check"}},
 	} {

@@ -16,6 +16,7 @@ import (
 	"example.org/catchment/internal/lab"
 	"example.org/catchment/internal/lab/account"
 	"example.org/catchment/internal/lab/cloud"
+	"example.org/catchment/internal/lab/cloudformation"
 	"example.org/catchment/internal/lab/events"
 	"example.org/catchment/internal/lab/firehose"
 	"example.org/catchment/internal/lab/iam"
@@ -82,7 +83,7 @@ func operations(t *testing.T) []string {
 	c := cloud.New(cloud.Options{Seed: 1})
 	var out []string
 	for _, s := range []interface{ Wire() *wire.Service }{
-		account.New(c), events.New(c), firehose.New(c), iam.New(c), inspector.New(c), inspector2.New(c), kms.New(c), lambda.New(c),
+		account.New(c), cloudformation.New(c), events.New(c), firehose.New(c), iam.New(c), inspector.New(c), inspector2.New(c), kms.New(c), lambda.New(c),
 		organizations.New(c), securityhub.New(c), sns.New(c), sqs.New(c), sts.New(c),
 	} {
 		w := s.Wire()
