@@ -4,7 +4,6 @@ import datetime
 
 from lab import ADMINISTRATOR, ELSEWHERE, MANAGEMENT, MEMBERS, REGION, advance, client, equal, refused, resource
 
-WAIT = {"Delay": 1, "MaxAttempts": 20}
 TEMPLATE = """
 Description: a queue and a topic
 Parameters:
@@ -21,6 +20,12 @@ IMPORTER = """
 Resources:
   Queue: {Type: AWS::SQS::Queue, Properties: {Tags: [{Key: of, Value: !ImportValue boto3-queue}]}}
 """
+
+
+def wait(cfn, waiter, name, **more):
+    """Waits as one does, but that the lab's time is moved before."""
+    advance("30s")
+    cfn.get_waiter(waiter).wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20}, **more)
 
 
 def done(cfn, name, operation):
@@ -43,8 +48,8 @@ def check_stacks():
     made = cfn.create_stack(StackName="boto3", TemplateBody=TEMPLATE, Tags=[{"Key": "team", "Value": "security"}])["StackId"]
     with refused("AlreadyExistsException", cfn.exceptions.AlreadyExistsException):
         cfn.create_stack(StackName="boto3", TemplateBody=TEMPLATE)
-    cfn.get_waiter("stack_exists").wait(StackName="boto3", WaiterConfig=WAIT)
-    cfn.get_waiter("stack_create_complete").wait(StackName="boto3", WaiterConfig=WAIT)
+    wait(cfn, "stack_exists", "boto3")
+    wait(cfn, "stack_create_complete", "boto3")
     stack = [s for p in cfn.get_paginator("describe_stacks").paginate(StackName="boto3") for s in p["Stacks"]][0]
     equal((stack["StackId"], stack["StackStatus"]), (made, "CREATE_COMPLETE"))
     queue = stack["Outputs"][0]["OutputValue"]
@@ -59,13 +64,13 @@ def check_stacks():
     equal(cfn.get_template(StackName="boto3")["TemplateBody"].strip(), TEMPLATE.strip())
     assert "boto3-queue" in [e["Name"] for p in cfn.get_paginator("list_exports").paginate() for e in p["Exports"]]
     cfn.create_stack(StackName="boto3-importer", TemplateBody=IMPORTER)
-    cfn.get_waiter("stack_create_complete").wait(StackName="boto3-importer", WaiterConfig=WAIT)
+    wait(cfn, "stack_create_complete", "boto3-importer")
     equal([n for p in cfn.get_paginator("list_imports").paginate(ExportName="boto3-queue") for n in p["Imports"]], ["boto3-importer"])
     cfn.delete_stack(StackName="boto3-importer")
-    cfn.get_waiter("stack_delete_complete").wait(StackName="boto3-importer", WaiterConfig=WAIT)
+    wait(cfn, "stack_delete_complete", "boto3-importer")
 
     cfn.update_stack(StackName="boto3", UsePreviousTemplate=True, Parameters=[{"ParameterKey": "Wait", "ParameterValue": "60"}])
-    cfn.get_waiter("stack_update_complete").wait(StackName="boto3", WaiterConfig=WAIT)
+    wait(cfn, "stack_update_complete", "boto3")
     equal(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]["VisibilityTimeout"], "60")
     with refused("ValidationError"):
         cfn.update_stack(StackName="boto3", UsePreviousTemplate=True, Parameters=[{"ParameterKey": "Wait", "UsePreviousValue": True}])
@@ -92,12 +97,12 @@ def check_stacks():
     cfn.update_termination_protection(StackName="boto3", EnableTerminationProtection=False)
     assert made in [s["StackId"] for p in cfn.get_paginator("list_stacks").paginate(StackStatusFilter=["UPDATE_COMPLETE"]) for s in p["StackSummaries"]]
     cfn.delete_stack(StackName="boto3")
-    cfn.get_waiter("stack_delete_complete").wait(StackName="boto3", WaiterConfig=WAIT)
+    wait(cfn, "stack_delete_complete", "boto3")
     with refused("ValidationError"):
         cfn.describe_stacks(StackName="boto3")
     equal(cfn.describe_stacks(StackName=made)["Stacks"][0]["StackStatus"], "DELETE_COMPLETE")
     made = resource("cloudformation").create_stack(StackName="objects", TemplateBody=TEMPLATE)
-    cfn.get_waiter("stack_create_complete").wait(StackName="objects", WaiterConfig=WAIT)
+    wait(cfn, "stack_create_complete", "objects")
     made.reload()
     equal(made.outputs[0]["ExportName"], "objects-queue")
     made.delete()
@@ -107,12 +112,12 @@ def check_change_sets():
     """change sets, as aws cloudformation deploy uses them"""
     cfn = client("cloudformation", region=ELSEWHERE)
     cfn.create_change_set(StackName="changes", ChangeSetName="first", ChangeSetType="CREATE", TemplateBody=TEMPLATE)
-    cfn.get_waiter("change_set_create_complete").wait(StackName="changes", ChangeSetName="first", WaiterConfig=WAIT)
+    wait(cfn, "change_set_create_complete", "changes", ChangeSetName="first")
     told = cfn.describe_change_set(StackName="changes", ChangeSetName="first")
     equal(sorted(c["ResourceChange"]["LogicalResourceId"] for c in told["Changes"]), ["Queue", "Topic"])
     equal([s["ChangeSetName"] for p in cfn.get_paginator("list_change_sets").paginate(StackName="changes") for s in p["Summaries"]], ["first"])
     cfn.execute_change_set(StackName="changes", ChangeSetName="first")
-    cfn.get_waiter("stack_create_complete").wait(StackName="changes", WaiterConfig=WAIT)
+    wait(cfn, "stack_create_complete", "changes")
     cfn.create_change_set(StackName="changes", ChangeSetName="none", UsePreviousTemplate=True)
     advance("1m")
     told = cfn.describe_change_set(StackName="changes", ChangeSetName="none")
